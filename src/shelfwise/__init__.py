@@ -1,0 +1,65 @@
+"""Shelfwise tells which products earn their place.
+
+>>> import shelfwise
+>>> analysis = shelfwise.analyze([
+...     {"product_id": 1, "name": "Lamp", "price": 20.0, "units_sold": 9, "stock": 1},
+...     {"product_id": 2, "name": "Mug", "price": 5.0, "units_sold": 2, "stock": 8},
+...     {"product_id": 3, "name": "Pot", "price": 9.0, "units_sold": 4, "stock": 6},
+... ])
+>>> analysis.products["performance_tier"].to_list()
+['High', 'Low', 'Medium']
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from shelfwise.columns import COLUMNS
+from shelfwise.errors import (
+    InputError,
+    MissingExtraError,
+    ModelError,
+    NotFoundError,
+    ProfileError,
+    RejectedRowsError,
+    SettingError,
+    ShelfwiseError,
+)
+from shelfwise.metrics import METRICS
+from shelfwise.profile import PROFILES, Profile
+
+if TYPE_CHECKING:
+    from shelfwise.analysis import Analysis, analyze
+    from shelfwise.model import Model
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "COLUMNS",
+    "METRICS",
+    "PROFILES",
+    "Analysis",
+    "InputError",
+    "MissingExtraError",
+    "Model",
+    "ModelError",
+    "NotFoundError",
+    "Profile",
+    "ProfileError",
+    "RejectedRowsError",
+    "SettingError",
+    "ShelfwiseError",
+    "analyze",
+]
+
+_LATER = {"Analysis": "analysis", "analyze": "analysis", "Model": "model"}
+
+
+def __getattr__(name: str) -> Any:
+    # What needs an engine is imported when it is first asked for.
+    if name in _LATER:
+        return getattr(import_module(f"shelfwise.{_LATER[name]}"), name)
+    raise AttributeError(f"module 'shelfwise' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,466 @@
+"""analyze(products) -> Analysis: what every surface shows, computed in one place."""
+
+import datetime as dt
+import html
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any, get_args
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import polars as pl
+
+from shelfwise import answer, notices
+from shelfwise.cells import OnError
+from shelfwise.engines import frames
+from shelfwise.engines.frames import Engine
+from shelfwise.errors import InputError, NotFoundError, excerpt
+from shelfwise.formula import Values, where
+from shelfwise.model import Model, Tiering
+from shelfwise.notices import Notice, best_sellers, best_sellers_low
+from shelfwise.pipeline import apply, fit, tiers_under
+from shelfwise.pipeline.features import SHOWN, features, flags
+from shelfwise.pipeline.table import Arrays, Frame, Table
+from shelfwise.pipeline.tier import LABELS, SMALL_GROUP, within_groups
+from shelfwise.pipeline.totals import ABC, classify, concentration, effective_weights, summarize
+from shelfwise.pipeline.unlock import units_to_reach
+from shelfwise.profile import Profile, load_profile
+from shelfwise.settings import load_settings
+from shelfwise.source import Source, given_frame, open_source
+
+Period = int | float | tuple[dt.date | str, dt.date | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two profiles on the same products.
+
+    `changed` has a row for each product whose tier differs, most revenue first;
+    `best_sellers_low` counts, by profile, the best sellers (the first 100 by revenue, or
+    the first tenth) that are Low.
+    """
+
+    changed: pl.DataFrame
+    products: int
+    best_sellers: int
+    best_sellers_low: dict[str, int]
+
+    def __repr__(self) -> str:
+        low = ", ".join(f"{count} under {name}" for name, count in self.best_sellers_low.items())
+        return (
+            f"{len(self.changed):,} of {self.products:,} products change tier. "
+            f"Low among the {self.best_sellers} best sellers: {low}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one product scores what it scores; contributions add up to the score.
+
+    `normalized` are the metrics as 0..1; `to_high` are the units it would have to sell
+    more to be High by quota (0: it is; None: no number of units would do).
+    """
+
+    product_id: int | str
+    name: str
+    score: float
+    rank: int
+    products: int
+    percentile: float | None
+    tier: str
+    cluster: str
+    abc_class: str
+    flags: tuple[str, ...]
+    metrics: dict[str, float]
+    normalized: dict[str, float]
+    contributions: dict[str, float]
+    weights: dict[str, float]
+    cut_high: float | None
+    to_high: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The explanation as plain values."""
+        return asdict(self)
+
+
+class Analysis:
+    """Scored products, their summary, and reasons for every number; made by `analyze`."""
+
+    def __init__(
+        self, source: Source, table: Table, model: Model, group_by: str | None, *, fitted: bool
+    ) -> None:
+        self.source = source
+        self.table = table
+        self.model = model
+        self.group_by = group_by
+        self._found = summarize(table, model)
+        self.summary = self._summary()
+        about = (
+            notices.about_fit(table, model, self.summary)
+            if fitted
+            else notices.about_apply(table, model)
+        )
+        small = int(self._found.get("small_groups", 0))
+        self.warnings: list[Notice] = [
+            *source.notices,
+            *about,
+            *notices.about_groups(small, group_by or ""),
+        ]
+
+    @property
+    def profile(self) -> Profile:
+        """How the products were scored: `analyze(source, profile=a.profile)` repeats it."""
+        return self.model.profile
+
+    @cached_property
+    def rejected(self) -> pl.DataFrame:
+        """Rows that were not scored: row (from 0), column, value as text, reason."""
+        rows = [(r.row, r.column, answer.text(r.value), r.reason) for r in self.source.rejected]
+        schema = {"row": pl.Int64, "column": pl.String, "value": pl.String, "reason": pl.String}
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    @cached_property
+    def products(self) -> Any:
+        """The input with metrics, contributions, score, rank, tiers and flags.
+
+        In the kind of frame that came, in its order, with a pandas index kept; a Polars
+        frame for a path or a list; a DuckDB relation where the engine is DuckDB. `flags`
+        are names with a blank between.
+        """
+        table = classify(self.table)
+        numeric = [name for name in self._numeric if name in table.columns]
+        coded = [name for name in _CODED if name in table.columns]
+        results = {*numeric, *coded, "flags"}
+        if isinstance(table, Frame):
+            texts = {name: _label(nw.col(name), _CODED[name]) for name in coded}
+            frame = table.frame.with_columns(**texts, flags=_flag_text(flags(table.columns)))
+            inputs = [name for name in self.source.names if name not in results]
+            return frame.select(*inputs, *numeric, *coded, "flags").to_native()
+        columns: Mapping[str, Any] = table.columns
+        frame = self.source.frame
+        if frame is None:
+            frame = nw.from_native(given_frame(self.source), eager_only=True)
+        frame = frame.drop(*(name for name in frame.columns if name in results))
+        marks = {f"_flag_{n}": np.asarray(v) for n, v in flags(columns).items()}
+        codes = {f"_code_{n}": columns[n] for n in coded}
+        numbers = {n: columns[n] for n in numeric}
+        attached = frames.attach(frame, numbers | codes | marks)
+        texts = {n: _label(nw.col(f"_code_{n}"), _CODED[n]) for n in coded}
+        conditions = {n.removeprefix("_flag_"): nw.col(n) for n in marks}
+        attached = attached.with_columns(**texts, flags=_flag_text(conditions))
+        return self.source.give_back(attached.drop(*codes, *marks).to_native())
+
+    def to_dict(self, *, explain: bool = False, precision: str = "short") -> dict[str, Any]:
+        """The answer of `POST /product-analysis`, as plain values."""
+        return answer.to_dict(self, explain=explain, full=precision == "full")
+
+    def explain(self, product_id: int | str) -> Explanation:
+        """Why a product scores what it scores; NotFoundError if it is not among them."""
+        row = self._row(product_id)
+        scales = {scale.metric: scale for scale in self.model.scales}
+        contributions = {name: float(row[f"contribution_{name}"]) for name in scales}
+        one = Arrays({name: np.array([row[name]], float) for name in answer.numeric_inputs(row)})
+        more = float(units_to_reach(one, self.model)[0])
+        return Explanation(
+            product_id=row["product_id"],
+            name=str(row["name"]),
+            score=float(row["performance_score"]),
+            rank=int(row["rank"]),
+            products=self.table.height,
+            percentile=answer.percentile(int(row["rank"]), self.table.height),
+            tier=row["performance_tier"],
+            cluster=row["cluster"],
+            abc_class=row["abc_class"],
+            flags=tuple(row["flags"].split()),
+            metrics={name: float(row[name]) for name in scales},
+            normalized={
+                name: contributions[name] / (100 * scale.weight) if scale.weight else 0.0
+                for name, scale in scales.items()
+            },
+            contributions=contributions,
+            weights={name: scale.weight for name, scale in scales.items()},
+            cut_high=self.model.cut_high,
+            to_high=None if np.isnan(more) else more,
+        )
+
+    def compare(self, profile: str | Path | Profile = "robust") -> Comparison:
+        """Who changes tier under another profile, and the best sellers that are Low."""
+        other = load_profile(profile)
+        if missing := sorted(other.needs - set(self.table.columns) - {"stock"}):
+            raise InputError(f"Profile {other.name} needs {', '.join(missing)}: it is not given.")
+        before = self.table.with_columns({"_before": self.table.columns["performance_tier"]})
+        after = tiers_under(features(before, other), other)
+        k = best_sellers(self.table.height)
+        low = {self.profile.name: self.table, other.name: after}
+        return Comparison(
+            self._changed(after),
+            self.table.height,
+            k,
+            {name: best_sellers_low(table, k) for name, table in low.items()},
+        )
+
+    def concentration(self, measure: str = "revenue") -> dict[str, Any]:
+        """HHI, effective number, Gini, and how few products earn 80 % of a measure."""
+        if measure not in self.table.columns:
+            raise InputError(f"These products have no measure {excerpt(measure)}.")
+        return concentration(self.table, measure)
+
+    @cached_property
+    def clustering(self) -> dict[str, Any]:
+        """How good the clusters are: sizes, silhouette, agreement with the quota tiers.
+
+        The silhouette is of a sample of 3,000 (None for one cluster); the adjusted Rand
+        index is 1 where clusters and quota tiers are the same partition, about 0 by chance.
+        """
+        return answer.clustering(self.table, self.model, self._quota_by_cluster())
+
+    @property
+    def _numeric(self) -> list[str]:
+        metrics = dict.fromkeys((*SHOWN, *(s.metric for s in self.model.scales)))
+        contributions = [f"contribution_{s.metric}" for s in self.model.scales]
+        grouped = ["group_size", "score_in_group", "rank_in_group"]
+        return [*metrics, "units_per_day", *contributions, "performance_score", "rank", *grouped]
+
+    def _summary(self) -> dict[str, Any]:
+        found = self._found
+        if self.group_by:
+            small = self.table.columns["group_size"] < SMALL_GROUP
+            found |= self.table.collect({"small_groups": where(small, 1.0, 0.0).sum()})
+        both = {(t, c): int(found[f"both_{t}_{c}"]) for t in LABELS for c in LABELS}
+        return {
+            "products": self.table.height,
+            "avg_score": found["avg_score"],
+            "top_product": self._top_product(),
+            "total_revenue": found["total_revenue"],
+            "tiers": {LABELS[t]: sum(both[t, c] for c in LABELS) for t in LABELS},
+            "clusters": {LABELS[c]: sum(both[t, c] for t in LABELS) for c in LABELS},
+            "tier_by_cluster": {LABELS[t]: {LABELS[c]: both[t, c] for c in LABELS} for t in LABELS},
+            "effective_weights": effective_weights(found, self.model),
+            "tied_at_cuts": {
+                side: int(found[f"tied_{side}"]) if found[f"tied_{side}"] > 1 else 0
+                for side in ("high", "low")
+            },
+            "skipped": self.source.rejected_rows,
+        }
+
+    def _top_product(self) -> str:
+        """The name of the highest score, then most revenue, then first in the input."""
+        best = self._found["max_score"]
+        if isinstance(self.table, Frame):
+            highest = self.table.frame.filter(nw.col("performance_score") == best)
+            ordered = highest.select("name", "revenue", "product_id").sort(
+                "revenue", "product_id", descending=[True, False]
+            )
+            return str(ordered.head(1).collect(backend="polars")["name"][0])
+        columns = self.table.columns
+        places = np.flatnonzero(columns["performance_score"] == best)
+        place = int(places[np.argmax(columns["revenue"][places])])
+        return str(self._input("name", [place])[0])
+
+    def _input(self, name: str, rows: Any) -> list[Any]:
+        if self.source.frame is None:
+            values = self.source.given[name]
+            return [values[row] for row in rows]
+        return self.source.frame[name][list(rows)].to_list()
+
+    def _quota_by_cluster(self) -> dict[tuple[int, int], int]:
+        columns = self.table.columns
+        found = self.table.collect(
+            {
+                f"{t}_{c}": where(
+                    (columns["_quota"] == t) & (columns["cluster"] == c), 1.0, 0.0
+                ).sum()
+                for t in LABELS
+                for c in LABELS
+            }
+        )
+        return {(t, c): int(found[f"{t}_{c}"]) for t in LABELS for c in LABELS}
+
+    def _row(self, product_id: int | str) -> dict[str, Any]:
+        products = nw.from_native(self.products)
+        found = products.filter(nw.col("product_id").cast(nw.String) == str(product_id)).head(1)
+        if isinstance(found, nw.LazyFrame):
+            found = found.collect(backend="polars")
+        rows = found.rows(named=True)
+        if not rows:
+            raise NotFoundError(
+                f"There is no product {excerpt(product_id)} among the "
+                f"{self.table.height:,} that were scored.",
+                "It may stand in the rejected rows.",
+            )
+        return {k: v.as_py() if hasattr(v, "as_py") else v for k, v in rows[0].items()}
+
+    def _changed(self, after: Table) -> pl.DataFrame:
+        columns = after.columns
+        wanted = ["revenue", "_before", "performance_tier"]
+        if isinstance(after, Frame):
+            moved = after.frame.filter(nw.col("performance_tier") != nw.col("_before"))
+            selected = moved.select("product_id", "name", *wanted)
+            changed = selected.collect(backend="polars").to_native()
+        else:
+            rows = np.flatnonzero(columns["performance_tier"] != columns["_before"])
+            inputs = {name: self._input(name, rows) for name in ("product_id", "name")}
+            results = {name: columns[name][rows] for name in wanted}
+            changed = pl.DataFrame(inputs | results, strict=False)
+        labels = {
+            "tier_before": pl.col("_before").replace_strict(LABELS, return_dtype=pl.String),
+            "tier_after": pl.col("performance_tier").replace_strict(LABELS, return_dtype=pl.String),
+        }
+        labeled = changed.with_columns(**labels).drop("_before", "performance_tier")
+        return labeled.sort("revenue", descending=True)
+
+    def __repr__(self) -> str:
+        s = self.summary
+        tiers = ", ".join(f"{label} {count:,}" for label, count in s["tiers"].items())
+        lines = [
+            f"Analysis of {s['products']:,} products, profile {self.profile.name}",
+            f"  revenue {s['total_revenue']:,.2f}, mean score {s['avg_score']:.1f}, "
+            f"best {s['top_product']!r}",
+            f"  tiers: {tiers}",
+        ]
+        if s["skipped"]:
+            lines.append(f"  not scored: {s['skipped']:,} rows, see .rejected")
+        return "\n".join(lines + [f"  {w.code}: {w.message}" for w in self.warnings])
+
+    def _repr_html_(self) -> str:
+        """The same in a notebook; names are escaped."""
+        first, *rest = repr(self).splitlines()
+        items = "".join(f"<li>{html.escape(line.strip())}</li>" for line in rest)
+        return f"<div><strong>{html.escape(first)}</strong><ul>{items}</ul></div>"
+
+
+_CODED = {
+    "performance_tier": LABELS,
+    "cluster": LABELS,
+    "abc_class": ABC,
+    "tier_in_group": LABELS,
+}
+
+
+def _label(code: nw.Expr, labels: Mapping[int, str]) -> nw.Expr:
+    (_, last), *others = labels.items()
+    text: Any = nw.lit(last)
+    for value, label in others:
+        text = nw.when(code == value).then(nw.lit(label)).otherwise(text)
+    return text  # type: ignore[no-any-return]  # when/then chains are typed Any
+
+
+def _flag_text(conditions: Mapping[str, Values]) -> nw.Expr:
+    parts = [
+        nw.when(condition).then(nw.lit(f"{name} ")).otherwise(nw.lit(""))
+        for name, condition in conditions.items()
+    ]
+    return nw.concat_str(parts).str.strip_chars()
+
+
+def analyze(
+    source: Any,
+    *,
+    profile: str | Path | Profile = "standard",
+    tiering: Tiering = "quota",
+    model: Model | str | PathLike[str] | None = None,
+    group_by: str | None = None,
+    period: Period | None = None,
+    columns: Mapping[str, str] | None = None,
+    on_error: OnError = "reject",
+    engine: Engine | None = None,
+) -> Analysis:
+    """Score products 0 to 100, tier them, cluster them, and say why.
+
+    Args:
+        source: A pandas, Polars, PyArrow or DuckDB frame, the path of a CSV, JSON,
+            NDJSON, Parquet, Arrow or XLSX file, or a list of dicts. One row a product;
+            `shelfwise columns` lists the columns.
+        profile: How to score: "standard", "robust", "margin", a Profile, or the path of
+            a TOML file.
+        tiering: "quota" (best fifth High, worst fifth Low) or "kmeans" (the clusters).
+        model: A fitted model or its file; then nothing is fitted, and the model's own
+            profile, ranges, cuts and tiering count.
+        group_by: A column; adds score, rank and tier within each of its values.
+        period: Days that the sales cover, or (first day, last day); adds units_per_day.
+        columns: Your column names for ours, {"Artikel": "product_id"}.
+        on_error: For rows that break the contract: "reject" raises and lists them,
+            "skip" sets them aside, "repair" first mends what is certainly meant.
+        engine: "duckdb" keeps data and result there, for what memory does not hold;
+            "polars" brings a relation into memory.
+
+    Raises:
+        InputError: The data is wrong; RejectedRowsError lists the rows.
+        ProfileError, ModelError, NotFoundError: The profile, model or file is.
+
+    Example:
+        >>> analysis = analyze([
+        ...     {"product_id": 101, "name": "Lamp", "price": 199.99, "units_sold": 150, "stock": 50},
+        ...     {"product_id": 102, "name": "Mug", "price": 9.5, "units_sold": 40, "stock": 160},
+        ... ])
+        >>> analysis.products["revenue"].to_list()
+        [29998.5, 380.0]
+        >>> analysis.summary["top_product"]
+        'Lamp'
+    """
+    _one_of("tiering", tiering, get_args(Tiering))
+    _one_of("on_error", on_error, get_args(OnError))
+    if engine is not None:
+        _one_of("engine", engine, get_args(Engine))
+    if model is not None and not isinstance(model, Model):
+        model = Model.load(model)
+    chosen = model.profile if model else load_profile(profile)
+    opened = open_source(
+        source, chosen, mapping=columns, on_error=on_error, engine=engine, group_by=group_by
+    )
+    return analyze_source(
+        opened, chosen, tiering=tiering, model=model, group_by=group_by, period=period
+    )
+
+
+def analyze_source(
+    source: Source,
+    profile: Profile,
+    *,
+    tiering: Tiering = "quota",
+    model: Model | None = None,
+    group_by: str | None = None,
+    period: Period | None = None,
+    coreset_rows: int | None = None,
+) -> Analysis:
+    """Score a source that is open and checked; what `analyze` and the service share."""
+    table = features(source.table, profile, _days(period)).checkpoint()
+    rows = coreset_rows or load_settings().coreset_rows
+    fitted = model or fit(table, profile, tiering, rows)
+    table = apply(table, fitted).rank("_key", "rank")
+    if group_by:
+        shares = (profile.high_share, profile.low_share)
+        table = within_groups(table, group_by, fitted.scales, shares)
+    return Analysis(source, table.checkpoint(), fitted, group_by, fitted=model is None)
+
+
+def _one_of(what: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InputError(f"{what} is {excerpt(value)}.", f"It is one of {', '.join(known)}.")
+
+
+def _days(period: Period | None) -> float | None:
+    if period is None:
+        return None
+    if isinstance(period, tuple):
+        try:
+            first, last = (
+                day if isinstance(day, dt.date) else dt.date.fromisoformat(day) for day in period
+            )
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                f"The period {excerpt(period)} cannot be read.",
+                'Give days, or ("2026-01-01", "2026-03-31").',
+            ) from error
+        days = (last - first).days + 1
+    else:
+        days = period
+    if isinstance(days, bool) or not isinstance(days, int | float) or not 0 < days <= 36_600:
+        raise InputError(f"The period has {excerpt(days)} days.", "It is 1 to 36,600 days long.")
+    return float(days)
+
+
+__all__ = ["Analysis", "Comparison", "Explanation", "analyze", "analyze_source"]

@@ -1,0 +1,313 @@
+"""The answer of `POST /product-analysis`: its shape, and its bytes.
+
+`to_dict` and `encode` give the same answer. Small ones are encoded row by row from
+structs; large ones as columns, which is several times faster.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import narwhals.stable.v2 as nw
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from shelfwise.cells import Rejection, as_date
+from shelfwise.columns import COLUMN
+from shelfwise.metrics import METRIC
+from shelfwise.pipeline.features import SHOWN, flags
+from shelfwise.pipeline.table import Arrays, Frame, Table
+from shelfwise.pipeline.tier import LABELS
+from shelfwise.pipeline.totals import ABC, classify
+from shelfwise.pipeline.unlock import units_to_reach
+
+if TYPE_CHECKING:
+    from shelfwise.analysis import Analysis
+    from shelfwise.model import Model
+
+MONEY_DECIMALS, RATIO_DECIMALS = 2, 6
+COLUMNAR_ROWS = 2_000
+SILHOUETTE_SAMPLE = 3_000
+MAX_REJECTED = 1_000
+
+_TIER_TEXTS = np.array([LABELS[code] for code in sorted(LABELS)], object)
+_ABC_TEXTS = np.array([ABC[code] for code in sorted(ABC)], object)
+
+
+def to_dict(analysis: "Analysis", *, explain: bool, full: bool) -> dict[str, Any]:
+    """The answer as plain values, in the order of the request."""
+    columns = _given(analysis) | _results(analysis, explain=explain, full=full)
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*_lists(columns), strict=True)]
+    return {"status": "success", "data": rows} | _tail(analysis, full=full)
+
+
+def encode(analysis: "Analysis", *, explain: bool = False, full: bool = False) -> list[bytes]:
+    """The same answer as JSON, in parts to be sent one after the other."""
+    given = _given(analysis)
+    results = _results(analysis, explain=explain, full=full)
+    tail = b"," + msgspec.json.encode(_tail(analysis, full=full))[1:]
+    if analysis.table.height >= COLUMNAR_ROWS and not explain:
+        rows = _encode_columns(given, results)
+        if rows is not None:
+            return [b'{"status":"success","data":[', rows, b"]", tail]
+    columns = given | results
+    row = _struct(tuple(columns))
+    encoded = msgspec.json.encode([row(*values) for values in zip(*_lists(columns), strict=True)])
+    return [b'{"status":"success","data":', encoded, tail]
+
+
+def numeric_inputs(names: Mapping[str, Any]) -> list[str]:
+    """The columns of a row that metrics are computed from."""
+    return [n for n in names if n in COLUMN and COLUMN[n].kind == "number" and names[n] is not None]
+
+
+def percentile(rank: int, n: int) -> float | None:
+    """The share of the other products that score no better, 0 to 100; None for one product."""
+    return None if n < 2 else 100 * (n - rank) / (n - 1)
+
+
+def text(value: Any) -> str | None:
+    """A rejected value as short text."""
+    shown = None if value is None else str(value)
+    return shown if shown is None or len(shown) <= 100 else shown[:99] + "…"
+
+
+def clustering(
+    table: Table, model: "Model", quota_by_cluster: Mapping[tuple[int, int], int]
+) -> dict[str, Any]:
+    """Sizes, silhouette of a sample, and the adjusted Rand index against the quota tiers."""
+    sizes = {LABELS[c]: sum(quota_by_cluster[t, c] for t in LABELS) for c in LABELS}
+    names = [f"z_{scale.metric}" for scale in model.scales]
+    sample = _sample(table, [*names, "cluster"])
+    silhouette = None
+    if len(np.unique(sample[:, -1])) > 1 and len(sample) > len(np.unique(sample[:, -1])):
+        from sklearn.metrics import silhouette_score
+
+        silhouette = float(silhouette_score(sample[:, :-1], sample[:, -1]))
+    counts = np.array([[quota_by_cluster[t, c] for c in LABELS] for t in LABELS], float)
+    return {"sizes": sizes, "silhouette": silhouette, "adjusted_rand_index": _rand(counts)}
+
+
+def _sample(table: Table, names: list[str]) -> NDArray[np.float64]:
+    """Up to 3,000 rows, evenly through the table in the order of their scores."""
+    step = max(1, -(-table.height // SILHOUETTE_SAMPLE))
+    if isinstance(table, Frame):
+        # A digit of the score's last bits picks rows without an order or a random number.
+        picked = table.frame.filter((nw.col("_key").cast(nw.Int64) % step) == 0)
+        return Frame(picked, table.height, lambda frame: frame).matrix(names)[:SILHOUETTE_SAMPLE]
+    order = np.argsort(table.columns["_key"], kind="stable")[::step]
+    return np.column_stack([np.asarray(table.columns[name])[order] for name in names])
+
+
+def _rand(counts: NDArray[np.float64]) -> float:
+    """Hubert and Arabie (1985) from the cross-table; 1 where both are one single class."""
+    pairs = lambda x: float((x * (x - 1) / 2).sum())  # noqa: E731  (used four times below)
+    both, rows, cols = pairs(counts), pairs(counts.sum(1)), pairs(counts.sum(0))
+    total = pairs(counts.sum().reshape(1))
+    expected = rows * cols / total if total else 0.0
+    most = (rows + cols) / 2
+    return 1.0 if most == expected else (both - expected) / (most - expected)
+
+
+def _given(analysis: "Analysis") -> dict[str, Any]:
+    """The known optional columns and the required ones, as they came."""
+    source = analysis.source
+    results = {*METRIC, *_RESULTS}
+    if source.frame is None and not isinstance(analysis.table, Frame):
+        return {name: values for name, values in source.given.items() if name not in results}
+    frame = source.frame
+    if frame is None:
+        names = [n for n in source.names if n not in results]
+        assert isinstance(analysis.table, Frame)
+        frame = analysis.table.frame.select(*names).collect(backend="polars")
+    return {name: _plain(frame[name].to_list()) for name in frame.columns if name not in results}
+
+
+_RESULTS = (
+    "units_per_day", "performance_score", "rank", "performance_tier", "cluster", "flags",
+    "contributions", "percentile", "abc_class", "to_high", "group_size", "score_in_group",
+    "rank_in_group", "tier_in_group",
+)  # fmt: skip
+
+
+def is_result(key: str) -> bool:
+    """True for a key that the answer computes, and an input must therefore not bring."""
+    return key in _RESULTS or key in METRIC
+
+
+def _plain(values: list[Any]) -> list[Any]:
+    return [
+        v.isoformat() if v is not None and not isinstance(v, str) and as_date_like(v) else
+        None if isinstance(v, float) and v != v else v
+        for v in values
+    ]  # fmt: skip
+
+
+def as_date_like(value: Any) -> bool:
+    """True for dates and times, which JSON writes as text."""
+    return hasattr(value, "isoformat") and as_date(value) is not None
+
+
+def _results(analysis: "Analysis", *, explain: bool, full: bool) -> dict[str, Any]:
+    """The computed columns: arrays of floats, or lists of what is no number."""
+    table = _in_memory(analysis.table)
+    columns = table.columns
+    metrics = dict.fromkeys((*SHOWN, *(scale.metric for scale in analysis.model.scales)))
+    results: dict[str, Any] = {}
+    for name in metrics:
+        decimals = analysis.profile.metric(name).decimals
+        results[name] = (
+            _rounded(columns[name], decimals, full) if name in columns else [None] * table.height
+        )
+    if "units_per_day" in columns:
+        results["units_per_day"] = _rounded(columns["units_per_day"], RATIO_DECIMALS, full)
+    results["performance_score"] = _rounded(columns["performance_score"], MONEY_DECIMALS, full)
+    results["rank"] = columns["rank"]
+    results["performance_tier"] = _TIER_TEXTS[columns["performance_tier"]]
+    results["cluster"] = _TIER_TEXTS[columns["cluster"]]
+    if "tier_in_group" in columns:
+        results["score_in_group"] = _rounded(columns["score_in_group"], MONEY_DECIMALS, full)
+        results["rank_in_group"] = columns["rank_in_group"]
+        results["tier_in_group"] = _TIER_TEXTS[columns["tier_in_group"]]
+    results["flags"] = _flag_lists(table)
+    if explain:
+        results |= _explained(table, analysis, full=full)
+    return results
+
+
+def _in_memory(table: Table) -> Arrays:
+    """A lazy table's result columns, collected: an answer needs them all."""
+    if isinstance(table, Arrays):
+        return table
+    assert isinstance(table, Frame)
+    frame = table.frame.collect(backend="polars")
+    names = [n for n, dtype in frame.collect_schema().items() if dtype.is_numeric()]
+    return Arrays({name: frame[name].to_numpy() for name in names})
+
+
+def _explained(table: Arrays, analysis: "Analysis", *, full: bool) -> dict[str, Any]:
+    columns, n = table.columns, table.height
+    names = [scale.metric for scale in analysis.model.scales]
+    parts = [columns[f"contribution_{name}"].tolist() for name in names]
+    more = units_to_reach(table, analysis.model)
+    return {
+        "contributions": [dict(zip(names, row, strict=True)) for row in zip(*parts, strict=True)],
+        "percentile": [None] * n
+        if n < 2
+        else _rounded(100 * (n - columns["rank"]) / (n - 1), MONEY_DECIMALS, full),
+        "abc_class": _ABC_TEXTS[classify(table).columns["abc_class"]],
+        "to_high": [None if np.isnan(units) else units for units in more.tolist()],
+    }
+
+
+def _flag_lists(table: Arrays) -> list[list[str]]:
+    """The flags of each row; rows with the same flags share a list."""
+    marks = flags(table.columns)
+    code = np.zeros(table.height, np.int64)
+    for bit, condition in enumerate(marks.values()):
+        code |= np.asarray(condition, np.int64) << bit
+    names = list(marks)
+    lists = [
+        [name for bit, name in enumerate(names) if value >> bit & 1]
+        for value in range(1 << len(names))
+    ]
+    return [lists[value] for value in code.tolist()]
+
+
+def _rounded(values: NDArray[np.float64], decimals: int, full: bool) -> NDArray[np.float64]:
+    # Adding 0 turns a rounded -0.0 into 0.0.
+    return values if full else np.round(values, decimals) + 0.0
+
+
+def _lists(columns: Mapping[str, Any]) -> list[list[Any]]:
+    return [v.tolist() if isinstance(v, np.ndarray) else v for v in columns.values()]
+
+
+@lru_cache(maxsize=64)
+def _struct(keys: tuple[str, ...]) -> type[msgspec.Struct]:
+    names = {f"f{i}": key for i, key in enumerate(keys)}
+    return msgspec.defstruct("Row", [(name, Any) for name in names], rename=names, gc=False)
+
+
+def _encode_columns(given: Mapping[str, list[Any]], results: Mapping[str, Any]) -> bytes | None:
+    """The rows through Polars; None where a column cannot be given back as it came."""
+    series = []
+    whole_after: list[str] = []
+    keys = [*given, *results]
+    for name, values in given.items():
+        types = set(map(type, values))
+        if types == {int, float} and _mends(values):
+            # One float column would write 150 as 150.0: what follows the key is mended below.
+            whole_after.append(keys[keys.index(name) + 1])
+        elif len(types - {type(None)}) > 1:
+            return None
+        try:
+            series.append(pl.Series(name, values, strict=types != {int, float}))
+        except (TypeError, OverflowError):
+            return None
+    for name, values in results.items():
+        if name == "flags":
+            series.append(_flag_series(values))
+        elif isinstance(values, np.ndarray) and values.dtype == object:
+            series.append(_category(name, values))
+        else:
+            series.append(pl.Series(name, values))
+    buffer = BytesIO()
+    pl.DataFrame(series).write_ndjson(buffer)
+    if not whole_after:
+        with buffer.getbuffer() as view:
+            # A newline in our own NDJSON only ever ends a row; in strings it is escaped.
+            characters = np.frombuffer(view, np.uint8)
+            characters[characters == ord("\n")] = ord(",")
+            return bytes(view[:-1])
+    rows = buffer.getvalue()[:-1].replace(b"\n", b",")
+    for key in whole_after:
+        # Cannot match inside a string: there every quote is escaped.
+        rows = rows.replace(b'.0,"%s":' % key.encode(), b',"%s":' % key.encode())
+    return rows
+
+
+def _mends(values: list[Any]) -> bool:
+    """True where every float has a fraction, so that `.0` marks just the integers."""
+    return all(type(v) is int or not v.is_integer() for v in values) and max(values) < 1e15
+
+
+def _flag_series(lists: list[list[str]]) -> pl.Series:
+    distinct = {id(flags): flags for flags in lists}
+    place = {key: i for i, key in enumerate(distinct)}
+    table = pl.Series("flags", list(distinct.values()), dtype=pl.List(pl.String))
+    return table.gather(np.fromiter((place[id(f)] for f in lists), np.uint32, len(lists)))
+
+
+def _category(name: str, texts: NDArray[Any]) -> pl.Series:
+    return pl.Series(name, texts.tolist(), dtype=pl.Enum([*LABELS.values()]))
+
+
+def rejected_rows(rejected: list[Rejection]) -> list[dict[str, str]]:
+    """The first 1,000 reasons why rows were skipped; `summary.skipped` counts the rows."""
+    return [
+        {"pointer": f"/{r.row}/{r.column}".rstrip("/"), "detail": r.reason}
+        for r in rejected[:MAX_REJECTED]
+    ]
+
+
+def _tail(analysis: "Analysis", *, full: bool) -> dict[str, Any]:
+    summary = dict(analysis.summary)
+    if not full:
+        summary["avg_score"] = round(summary["avg_score"], MONEY_DECIMALS)
+        summary["total_revenue"] = round(summary["total_revenue"], MONEY_DECIMALS)
+        summary["effective_weights"] = {
+            name: None if weight is None else round(weight, RATIO_DECIMALS)
+            for name, weight in summary["effective_weights"].items()
+        }
+    return {
+        "rejected": rejected_rows(analysis.source.rejected),
+        "summary": summary,
+        "model": analysis.model.to_dict(),
+        "warnings": [
+            {"code": w.code, "message": w.message, "hint": w.hint} for w in analysis.warnings
+        ],
+    }

@@ -1,0 +1,164 @@
+"""The input contract: every product column, its type, limits, meaning and other names.
+
+The checks, the HTTP schema, `shelfwise columns` and the reference page come from here.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from shelfwise.errors import InputError, excerpt
+
+Kind = Literal["id", "text", "number", "boolean", "date"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the contract; `low` and `high` include themselves."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    unlocks: str
+    unit: str = ""
+    required: bool = False
+    low: float | None = None
+    high: float | None = None
+    max_length: int = 255
+    aliases: tuple[str, ...] = ()
+
+
+MONEY = 1e12
+UNITS = 1e15
+
+COLUMNS = (
+    Column("product_id", "id", "Identity of the product; 1 and \"1\" are the same.",
+           "everything", required=True,
+           aliases=("sku", "id", "item", "item_id", "product", "product_code", "product_number",
+                    "article", "article_number", "asin", "stock_code")),
+    Column("name", "text", "What people call it.", "everything", required=True, max_length=1000,
+           aliases=("product_name", "title", "item_name", "description", "label")),
+    Column("price", "number", "Price of one unit, above 0.", "revenue, sales velocity",
+           unit="money per unit", required=True, low=1e-6, high=MONEY,
+           aliases=("unit_price", "list_price", "sales_price", "retail_price", "price_each")),
+    Column("units_sold", "number", "Units sold in the period; 3.7 kg of cheese is fine.",
+           "everything", unit="units", required=True, low=0, high=UNITS,
+           aliases=("units", "sold", "qty_sold", "quantity_sold", "quantity", "qty", "sales_units",
+                    "sales_qty")),
+    Column("stock", "number", "Units on hand.", "stock ratio", unit="units", required=True,
+           low=0, high=UNITS,
+           aliases=("on_hand", "stock_on_hand", "units_in_stock", "in_stock", "inventory",
+                    "quantity_on_hand", "qty_on_hand", "stock_qty", "stock_level")),
+    Column("net_revenue", "number", "What was really taken; replaces price x units.",
+           "revenue after discounts and returns", unit="money", low=-MONEY * UNITS,
+           high=MONEY * UNITS, aliases=("revenue_net", "net_sales", "turnover")),
+    Column("unit_cost", "number", "What one unit costs us.", "gross margin, stock at cost",
+           unit="money per unit", low=0, high=MONEY,
+           aliases=("cost", "cost_price", "standard_cost", "cogs_per_unit")),
+    Column("category", "text", "Kind of product.", "roll-ups, scores within groups",
+           aliases=("category_name", "product_category", "department")),
+    Column("brand", "text", "Brand.", "roll-ups, scores within groups", aliases=("brand_name",)),
+    Column("supplier", "text", "Who delivers it.", "supplier scorecards",
+           aliases=("supplier_name", "vendor", "vendor_name")),
+    Column("location", "text", "Shop or warehouse.", "scores by location",
+           aliases=("store", "warehouse", "site")),
+    Column("parent_id", "text", "Product this is a variant of.", "roll-up of variants",
+           aliases=("parent", "parent_sku")),
+    Column("on_order", "number", "Units ordered and not yet received.", "order quantities",
+           unit="units", low=0, high=UNITS, aliases=("units_on_order", "qty_on_order")),
+    Column("lead_time_days", "number", "Days from order to receipt.", "order dates", unit="days",
+           low=0, high=3650, aliases=("lead_time",)),
+    Column("lead_time_sd", "number", "Standard deviation of the lead time.", "safety stock",
+           unit="days", low=0, high=3650),
+    Column("pack_size", "number", "Units in one order pack.", "order quantities", unit="units",
+           low=1e-6, high=UNITS, aliases=("case_size",)),
+    Column("min_order_qty", "number", "Smallest order.", "order quantities", unit="units",
+           low=0, high=UNITS, aliases=("moq", "min_order")),
+    Column("launch_date", "date", "First day on sale.", "new products are not judged too early",
+           aliases=("launched",)),
+    Column("discontinued", "boolean", "True when it is leaving the range.",
+           "leaving products are never reordered"),
+    Column("currency", "text", "ISO 4217 code; a mixture is refused.", "money with its unit",
+           max_length=3, aliases=("currency_code",)),
+)  # fmt: skip
+
+COLUMN = {column.name: column for column in COLUMNS}
+REQUIRED = tuple(column.name for column in COLUMNS if column.required)
+
+
+def plain(name: str) -> str:
+    """A column's name without case, blanks and punctuation.
+
+    >>> plain(" Units Sold ")
+    'units_sold'
+    """
+    return re.sub(r"[^0-9a-z]+", "_", name.strip().lower()).strip("_")
+
+
+def contract(given: Collection[str], needs: Collection[str], zero_price: str) -> dict[str, Column]:
+    """The columns as one analysis wants them, for those that are given.
+
+    What the profile needs becomes required. Stock may be absent altogether, and then the
+    stock ratio is withheld. Raises InputError for a required column that is not given.
+    """
+    absent = [n for n in (*REQUIRED, *sorted(needs)) if n not in given and n != "stock"]
+    if absent:
+        names = ", ".join(dict.fromkeys(absent))
+        raise InputError(
+            f"Missing column: {names}.",
+            "Rename yours, or map it: columns={'theirs': 'ours'}, --map theirs=ours.",
+        )
+    wanted = {name: COLUMN[name] for name in COLUMN if name in given}
+    for name in needs:
+        if name in wanted:
+            wanted[name] = replace(wanted[name], required=True)
+    if zero_price == "allow":
+        wanted["price"] = replace(wanted["price"], low=0.0)
+    return wanted
+
+
+def resolve(
+    theirs: Collection[str], mapping: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Which of their columns are ours: (every renaming, those that we found ourselves).
+
+    An explicit mapping {theirs: ours} wins, then the exact name, then the name without
+    case and blanks, then the aliases. Two columns that could be the same one are refused.
+
+    >>> resolve(["SKU", "name", "Price", "sold", "stock"])[1]
+    {'SKU': 'product_id', 'Price': 'price', 'sold': 'units_sold'}
+    """
+    mapping = dict(mapping or {})
+    for theirs_name, ours in mapping.items():
+        if theirs_name not in theirs:
+            raise InputError(
+                f"The mapping names {excerpt(theirs_name)}, which is no column of the data.",
+                f"The data has {', '.join(map(str, list(theirs)[:30]))}.",
+            )
+        if ours not in COLUMN:
+            raise InputError(
+                f"The mapping names {excerpt(ours)}, which is no column of the contract.",
+                "`shelfwise columns` lists them.",
+            )
+    if len(set(mapping.values())) < len(mapping):
+        raise InputError("The mapping gives two columns the same name.")
+    found: dict[str, str] = {}
+    taken = set(mapping.values()) | {n for n in theirs if n in COLUMN and n not in mapping}
+    for tier in (lambda c: (c.name,), lambda c: c.aliases):
+        for column in COLUMNS:
+            if column.name in taken:
+                continue
+            free = [t for t in theirs if t not in mapping and t not in found and t not in COLUMN]
+            fitting = [t for t in free if plain(str(t)) in tier(column)]
+            if len(fitting) > 1:
+                raise InputError(
+                    f"The columns {' and '.join(map(repr, fitting))} could both be {column.name}.",
+                    f"Say which: columns={{{fitting[0]!r}: {column.name!r}}} or "
+                    f"--map {fitting[0]}={column.name}.",
+                )
+            if fitting:
+                found[fitting[0]] = column.name
+                taken.add(column.name)
+    # A column of theirs that already has one of our names, but was mapped over, steps aside.
+    return mapping | found, found

@@ -1,0 +1,184 @@
+"""Paths to frames: CSV, JSON, NDJSON, Parquet, Arrow, XLSX; and results to files."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import polars as pl
+
+from shelfwise.errors import (
+    MissingExtraError,
+    NotFoundError,
+    UnreadableError,
+    UnsupportedError,
+)
+
+TEXT = {".csv": ",", ".tsv": "\t", ".txt": None}
+KINDS = {
+    **dict.fromkeys(TEXT, "csv"),
+    ".json": "json",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".xlsx": "xlsx",
+}
+OUTPUTS = ("csv", "json", "ndjson", "parquet", "arrow")
+
+
+def kind_of(path: Path) -> str:
+    """What a file holds, by its ending (`.csv.gz` counts as `.csv`)."""
+    suffixes = [s.lower() for s in path.suffixes]
+    if suffixes and suffixes[-1] == ".gz":
+        suffixes.pop()
+    kind = KINDS.get(suffixes[-1] if suffixes else "")
+    if kind is None:
+        raise UnsupportedError(
+            f"{path.name} has no ending that says what it is.",
+            f"Known: {', '.join(KINDS)}.",
+        )
+    return kind
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content; `-` is standard input."""
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFoundError(f"There is no file {path}.") from error
+    except OSError as error:
+        raise UnreadableError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def open_relation(path: Path, kind: str) -> Any:
+    """A DuckDB relation over a CSV or Parquet file; CSV columns all as text.
+
+    Text keeps leading zeros and lets the checks say which cell is no number. The
+    separator of CSV is found by the reader; a row that does not fit is an error that
+    names its line.
+    """
+    import duckdb
+
+    if not path.exists():
+        raise NotFoundError(f"There is no file {path}.")
+    connection = duckdb.connect()
+    connection.execute("SET enable_progress_bar = false")
+    try:
+        if kind == "parquet":
+            return connection.read_parquet(str(path))
+        return connection.read_csv(
+            str(path), all_varchar=True, header=True, null_padding=False, encoding=_encoding(path)
+        )
+    except duckdb.Error as error:
+        raise unreadable(path, error) from error
+
+
+def collect(relation: Any, path: Path) -> pl.DataFrame:
+    """A relation's rows in memory, in the order of the file."""
+    import duckdb
+
+    try:
+        return relation.pl()  # type: ignore[no-any-return]  # duckdb says Any
+    except duckdb.Error as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path | str, error: Exception) -> UnreadableError:
+    """The engine's complaint about a file, its first line only."""
+    first = next((line for line in str(error).splitlines() if line.strip()), "unknown error")
+    return UnreadableError(f"{path} cannot be read: {first[:300]}")
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8, or latin-1 where the file's beginning is not UTF-8."""
+    if path.suffix.lower() == ".gz":
+        return "utf-8"
+    with path.open("rb") as file:
+        head = file.read(1_000_000)
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # A character cut in two at the end of the sample is no sign of another encoding.
+        return "utf-8" if error.start > len(head) - 4 and len(head) == 1_000_000 else "latin-1"
+    return "utf-8"
+
+
+def read_frame(path: Path, kind: str) -> pl.DataFrame:
+    """An Arrow or Excel file as a Polars frame; Excel's cells as they are typed there."""
+    if not path.exists():
+        raise NotFoundError(f"There is no file {path}.")
+    try:
+        if kind == "arrow":
+            return pl.read_ipc(path, memory_map=False)
+        return pl.read_excel(path)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "Reading Excel files needs fastexcel.", "pip install 'shelfwise[excel]'"
+        ) from error
+    except (pl.exceptions.PolarsError, OSError, ValueError, RuntimeError) as error:
+        raise unreadable(path, error) from error
+    except Exception as error:
+        # fastexcel raises classes of its own that only it can name.
+        if type(error).__module__.startswith("fastexcel"):
+            raise unreadable(path, error) from error
+        raise
+
+
+def write(frame: Any, target: str, kind: str) -> None:
+    """A Polars frame or DuckDB relation into a file, or to standard output for `-`."""
+    _put(target, lambda place: _write(frame, place, kind))
+
+
+def put(content: bytes, target: str) -> None:
+    """Bytes into a file, or to standard output for `-`."""
+    _put(target, lambda place: _write_bytes(content, place))
+
+
+def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
+    """A file is written beside its final name and moved there when it is whole."""
+    if target == "-":
+        write_to(sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        return
+    path = Path(target)
+    if not path.parent.is_dir():
+        raise NotFoundError(f"There is no folder {path.parent}.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write_to(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_bytes(content: bytes, place: Path | IO[bytes]) -> None:
+    if isinstance(place, Path):
+        place.write_bytes(content)
+    else:
+        place.write(content)
+
+
+def _write(frame: Any, target: Path | IO[bytes], kind: str) -> None:
+    if not isinstance(frame, pl.DataFrame):
+        if isinstance(target, Path) and kind == "parquet":
+            frame.write_parquet(str(target), compression="zstd")
+            return
+        if isinstance(target, Path) and kind == "csv":
+            frame.write_csv(str(target), header=True)
+            return
+        frame = frame.pl()
+    if kind == "csv":
+        frame.write_csv(target)
+    elif kind == "ndjson":
+        frame.write_ndjson(target)
+    elif kind == "parquet":
+        frame.write_parquet(target, compression="zstd")
+    else:
+        frame.write_ipc(target, compression="zstd")

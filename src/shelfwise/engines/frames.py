@@ -1,0 +1,112 @@
+"""Frames in and out: whatever the user holds, as Narwhals sees it, and back again."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from shelfwise.errors import MissingExtraError, UnsupportedError
+
+Lazy = nw.LazyFrame[Any]
+Engine = Literal["duckdb", "polars"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A frame that is open, and how to give results back in the kind that came."""
+
+    frame: nw.DataFrame[Any] | nw.LazyFrame[Any]
+    give_back: Callable[[Any], Any] = lambda native: native
+
+
+def open_frame(source: Any, engine: Engine | None) -> Opened:
+    """A pandas, Polars, PyArrow or DuckDB frame; UnsupportedError for anything else.
+
+    A Polars LazyFrame is computed once, because every statistic would compute it anew.
+    """
+    try:
+        frame = nw.from_native(source)
+    except TypeError as error:
+        raise UnsupportedError(
+            f"A {type(source).__module__}.{type(source).__name__} cannot be analyzed.",
+            "Give a pandas, Polars, PyArrow or DuckDB frame, a path, or a list of dicts.",
+        ) from error
+    give_back: Callable[[Any], Any] = lambda native: native  # noqa: E731  (one of two)
+    if frame.implementation.is_polars() and isinstance(frame, nw.LazyFrame):
+        frame = frame.collect()
+        give_back = lambda native: native.lazy()  # noqa: E731
+    if isinstance(frame, nw.LazyFrame) and not frame.implementation.is_duckdb():
+        raise UnsupportedError(
+            f"Frames of {frame.implementation} are not supported yet.",
+            "Give a pandas, Polars, PyArrow or DuckDB frame, or a path.",
+        )
+    if engine == "duckdb" and isinstance(frame, nw.DataFrame):
+        return Opened(nw.from_native(to_duckdb(frame.to_native())))
+    if engine == "polars" and isinstance(frame, nw.LazyFrame):
+        return Opened(frame.collect(backend="polars"))
+    if isinstance(frame, nw.DataFrame):
+        frame = _plain_text(frame)
+    return Opened(frame, give_back)
+
+
+def _plain_text(frame: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
+    """Columns of mixed Python objects as text, so that each value can be judged.
+
+    True is not 1 there: it becomes the text "True", which is no number.
+    """
+    mixed = [name for name, dtype in frame.collect_schema().items() if dtype == nw.Object]
+    for name in mixed:
+        values = [None if v is None or v != v else str(v) for v in frame[name].to_list()]
+        series = nw.new_series(name, values, nw.String, backend=frame.implementation)
+        if frame.implementation.is_pandas():
+            series = nw.from_native(
+                series.to_native().set_axis(frame.to_native().index), series_only=True
+            )
+        frame = frame.with_columns(series)
+    return frame
+
+
+def to_duckdb(native: Any) -> Any:
+    """The rows of an in-memory frame as a relation of a connection of its own."""
+    import duckdb
+
+    connection = duckdb.connect()
+    return connection.from_arrow(
+        pl.DataFrame(native) if not hasattr(native, "__arrow_c_stream__") else native
+    )
+
+
+def compute_once(frame: Lazy) -> Lazy:
+    """A DuckDB frame, computed now and kept, so that later passes read the result."""
+    return nw.from_native(frame.to_native().materialize())
+
+
+def numbers(frame: nw.DataFrame[Any], names: list[str]) -> dict[str, NDArray[Any]]:
+    """Columns of an in-memory frame as float64 arrays; nulls become NaN."""
+    return {name: np.asarray(frame[name].cast(nw.Float64).to_numpy(), np.float64) for name in names}
+
+
+def attach(frame: nw.DataFrame[Any], new: Mapping[str, NDArray[Any]]) -> nw.DataFrame[Any]:
+    """The frame with columns added; a pandas index is kept."""
+    if frame.implementation.is_pandas_like():
+        index = frame.to_native().index
+        return nw.from_native(
+            frame.to_native().assign(**{n: _pandas(v, index) for n, v in new.items()}),
+            eager_only=True,
+        )
+    backend = frame.implementation
+    return frame.with_columns(
+        *(nw.new_series(name, values, backend=backend) for name, values in new.items())
+    )
+
+
+def _pandas(values: NDArray[Any], index: Any) -> Any:
+    try:
+        import pandas as pd
+    except ImportError as error:  # pragma: no cover - a pandas frame came in
+        raise MissingExtraError("pandas is not installed.") from error
+    return pd.Series(values, index=index)

@@ -1,0 +1,132 @@
+"""Every error that Shelfwise raises on purpose.
+
+```
+ShelfwiseError
+    InputError            the data is wrong
+        UnreadableError   it cannot be parsed at all
+        RejectedRowsError rows break the contract; every one is listed
+        TooLargeError     more rows or bytes than the settings allow
+        UnsupportedError  a kind of file, frame or medium that nobody here reads
+    ProfileError          the way to score is wrong
+    ModelError            a saved model is foreign, changed or unfit for this data
+    SettingError          a SHELFWISE_* variable or an option has a wrong value
+    MissingExtraError     an optional dependency is not installed
+    NotFoundError         a product, a model or a file is not there
+```
+
+Each carries a stable `code`, a `message` that says what is wrong and where, and a
+`hint` that says what to do. The service turns them into HTTP answers and the command
+line into exit codes, each in one table.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in the input.
+
+    `pointer` is a JSON pointer (`/3/price`): the row, counted from 0, then the column.
+    """
+
+    pointer: str
+    detail: str
+
+
+class ShelfwiseError(Exception):
+    """The base of the tree; catch it to catch them all."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class InputError(ShelfwiseError):
+    """The data is wrong."""
+
+    code = "invalid_input"
+
+    def __init__(
+        self, message: str, hint: str = "", problems: tuple[Problem, ...] = (), count: int = 0
+    ) -> None:
+        super().__init__(message, hint)
+        self.problems = problems
+        self.count = max(count, len(problems))
+
+
+class UnreadableError(InputError):
+    """It cannot be parsed at all."""
+
+    code = "unreadable"
+
+
+class RejectedRowsError(InputError):
+    """Rows break the contract; `problems` lists the first, `count` counts all."""
+
+    code = "rejected_rows"
+
+
+class TooLargeError(InputError):
+    """More rows or bytes than the settings allow."""
+
+    code = "too_large"
+
+
+class UnsupportedError(InputError):
+    """A kind of file, frame or medium that nobody here reads."""
+
+    code = "unsupported"
+
+
+class ProfileError(ShelfwiseError):
+    """The way to score is wrong."""
+
+    code = "invalid_profile"
+
+
+class ModelError(ShelfwiseError):
+    """A saved model is foreign, changed or unfit for this data."""
+
+    code = "unusable_model"
+
+
+class SettingError(ShelfwiseError):
+    """A variable or an option has a wrong value."""
+
+    code = "invalid_setting"
+
+
+class MissingExtraError(ShelfwiseError):
+    """An optional dependency is not installed."""
+
+    code = "missing_extra"
+
+
+class NotFoundError(ShelfwiseError):
+    """A product, a model or a file is not there."""
+
+    code = "not_found"
+
+
+def excerpt(value: object, limit: int = 60) -> str:
+    """Quote an input value in an error without repeating more than `limit` characters.
+
+    >>> excerpt("a" * 500, limit=8)
+    "'aaaaaaa…'"
+    """
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "an array"
+    if isinstance(value, int) and abs(value) >= 10**limit:
+        return "a huge integer"
+    # A huge value is cut before it is quoted: repr of 10 MB costs more than the error.
+    text = repr(value[: limit + 1]) if isinstance(value, str | bytes) else repr(value)
+    if len(text) <= limit + 2:
+        return text
+    return text[:limit] + "…" + (text[0] if text[0] in "'\"" else "")

@@ -1,0 +1,185 @@
+"""What the reader of an analysis should know besides the numbers: the warnings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shelfwise.formula import where
+from shelfwise.model import Model, Scale
+from shelfwise.pipeline import tiers_under
+from shelfwise.pipeline.table import Table
+from shelfwise.pipeline.tier import LABELS, LOW, SMALL_GROUP
+from shelfwise.profile import PROFILES
+
+EFFECTIVE_GAP = 0.15
+TIED_SHARE = 0.05
+STABLE_CLUSTERS = 10
+COMPARABLE = 5
+BEST_SELLERS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One warning; `code` never changes."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+def best_sellers(n: int) -> int:
+    """How many products count as best sellers: 100, or a tenth of a smaller catalogue."""
+    return min(BEST_SELLERS, max(1, n // 10))
+
+
+def best_sellers_low(table: Table, k: int) -> int:
+    """How many of the k products with most revenue are Low."""
+    (least,) = table.order_statistics("revenue", [table.height - k])
+    columns = table.columns
+    low = (columns["revenue"] >= least) & (columns["performance_tier"] == LOW)
+    return int(table.collect({"low": where(low & (columns["revenue"] > 0), 1.0, 0.0).sum()})["low"])
+
+
+def about_fit(table: Table, model: Model, summary: Mapping[str, Any]) -> list[Notice]:
+    """Warnings about scores that were fitted on these very products."""
+    n = table.height
+    notices = _withheld(model) + [_constant(s.metric) for s in model.scales if _is_constant(s)]
+    if n < COMPARABLE:
+        notices.append(
+            Notice(
+                "relative_scores",
+                f"Scores compare products with each other; so few ({n}) say little.",
+                "Send the whole catalogue, or score against a saved model.",
+            )
+        )
+    if n < STABLE_CLUSTERS:
+        notices.append(
+            Notice(
+                "unstable_clusters",
+                f"{n} products are few: one more or less may change every cluster.",
+                f"Clusters mean something from about {STABLE_CLUSTERS} products on.",
+            )
+        )
+    if n >= COMPARABLE:
+        notices += _ties(table, model, summary)
+        notices += _weights(model, summary["effective_weights"])
+        notices += _low_best_sellers(table, model)
+    return notices
+
+
+def about_apply(table: Table, model: Model) -> list[Notice]:
+    """Warnings about scores against a model fitted elsewhere."""
+    outside = {}
+    for scale in model.scales:
+        if scale.scaling in ("minmax", "rank", "log1p"):
+            z = table.columns[f"z_{scale.metric}"]
+            low, high = _ends(scale)
+            values = table.columns[scale.metric]
+            beyond = (z < 0) | (z > 1) | (values < low) | (values > high)
+            outside[scale.metric] = where(beyond, 1.0, 0.0).sum()
+    found = {name: int(count) for name, count in table.collect(outside).items() if count}
+    if not found:
+        return _withheld(model)
+    parts = ", ".join(f"{name} of {count:,}" for name, count in found.items())
+    what = "were clipped to it" if model.clip else "score beyond 0 to 100"
+    return [
+        *_withheld(model),
+        Notice(
+            "outside_fitted_range",
+            f"Outside the range the model was fitted on: {parts} products; they {what}.",
+            "Fit the model again when this grows.",
+        ),
+    ]
+
+
+def about_groups(small: int, group: str) -> list[Notice]:
+    """A warning where groups are too small to be ranked within."""
+    if not small:
+        return []
+    return [
+        Notice(
+            "small_groups",
+            f"{small:,} products are in a {group} of fewer than {SMALL_GROUP}: "
+            "their tier in the group means little.",
+        )
+    ]
+
+
+def _ends(scale: Scale) -> tuple[float, float]:
+    # log1p ranges are kept after the logarithm; z beyond 0..1 tells those, where unclipped.
+    return (float("-inf"), float("inf")) if scale.scaling == "log1p" else (scale.low, scale.high)
+
+
+def _withheld(model: Model) -> list[Notice]:
+    if not model.withheld:
+        return []
+    weights = ", ".join(f"{s.metric} {s.weight:.1%}" for s in model.scales)
+    return [
+        Notice(
+            "no_stock",
+            f"There is no stock: {', '.join(model.withheld)} is withheld; weights are {weights}.",
+            "Give the stock column to use all metrics.",
+        )
+    ]
+
+
+def _is_constant(scale: Scale) -> bool:
+    return scale.scaling != "fixed" and scale.high - scale.low < 1e-15
+
+
+def _constant(metric: str) -> Notice:
+    return Notice(
+        "constant_metric",
+        f"Every product has the same {metric}; it tells nothing and counts 0.",
+    )
+
+
+def _ties(table: Table, model: Model, summary: Mapping[str, Any]) -> list[Notice]:
+    quota, n = table.columns["_quota"], table.height
+    counts = table.collect({LABELS[t]: where(quota == t, 1.0, 0.0).sum() for t in LABELS})
+    profile = model.profile
+    return [
+        Notice(
+            "ties_move_tiers",
+            f"{counts[label] / n:.0%} of the products are {label} instead of {share:.0%}, "
+            f"because equal scores stay together ({summary['tied_at_cuts'][label.lower()]:,} "
+            "at the cut).",
+        )
+        for label, share in (("High", profile.high_share), ("Low", profile.low_share))
+        if abs(counts[label] - share * n) > TIED_SHARE * n + 0.5
+    ]
+
+
+def _weights(model: Model, effective: Mapping[str, float | None]) -> list[Notice]:
+    gaps = []
+    for scale in model.scales:
+        real = effective[scale.metric]
+        if real is not None and abs(real - scale.weight) > EFFECTIVE_GAP:
+            gaps.append(f"{scale.metric} {real:.0%} instead of {scale.weight:.0%}")
+    if not gaps:
+        return []
+    return [
+        Notice(
+            "effective_weights",
+            f"What really moves the score: {', '.join(gaps)}.",
+            "" if model.profile.name == "robust" else 'Profile "robust" tames extreme values.',
+        )
+    ]
+
+
+def _low_best_sellers(table: Table, model: Model) -> list[Notice]:
+    k = best_sellers(table.height)
+    low = best_sellers_low(table, k)
+    if not low:
+        return []
+    message = f"{low} of your {k} best sellers {'is' if low == 1 else 'are'} Low"
+    if model.profile != PROFILES["standard"] or model.tiering != "quota":
+        return [Notice("best_sellers_low", f"{message} under this profile.")]
+    other = best_sellers_low(tiers_under(table, PROFILES["robust"]), k)
+    return [
+        Notice(
+            "best_sellers_low",
+            f"{message} under this profile; robust would make it {other}.",
+            'Choose profile "robust", or compare the two.',
+        )
+    ]

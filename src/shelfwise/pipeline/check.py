@@ -1,0 +1,301 @@
+"""Rows against the contract: good rows go on, bad ones are set aside with their reasons.
+
+Expressions find the bad rows on any engine; only those are then looked at one by one, by
+the same rules in words (`cells.complaint`) that judge a JSON request.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import narwhals.stable.v2 as nw
+
+from shelfwise import cells as c
+from shelfwise.cells import (
+    OnError,
+    Rejection,
+    complaint,
+    duplicate_reason,
+    refuse,
+    refuse_currencies,
+)
+from shelfwise.columns import Column
+from shelfwise.errors import InputError, excerpt
+
+AnyFrame = nw.DataFrame[Any] | nw.LazyFrame[Any]
+
+EXAMINED = 300_000
+"""Bad rows looked at one by one; the others are counted only."""
+
+
+@dataclass(slots=True)
+class Checked:
+    """Good rows, typed, with what was set aside and what was repaired (column -> count).
+
+    In-memory rows keep their number in `_row`.
+    """
+
+    frame: AnyFrame
+    height: int
+    rejected: list[Rejection] = field(default_factory=list)
+    rejected_rows: int = 0
+    repaired: dict[str, int] = field(default_factory=dict)
+
+
+def check(frame: AnyFrame, contract: Mapping[str, Column], on_error: OnError) -> Checked:
+    """Set aside the rows that break the contract; type the columns that keep it.
+
+    With "reject" any bad row raises RejectedRowsError; with "skip" the rest goes on; with
+    "repair" what is certainly meant is put right first. A product that stands twice is
+    set aside each time: nobody can tell which row is right.
+    """
+    eager = isinstance(frame, nw.DataFrame)
+    schema = frame.collect_schema()
+    if eager:
+        frame = frame.with_row_index("_row")
+    _refuse_kinds(contract, schema)
+    repaired: dict[str, int] = {}
+    if on_error == "repair":
+        frame, repaired = _repair(frame, contract, schema)
+        schema = frame.collect_schema()
+    bad = nw.lit(False)
+    for name, column in contract.items():
+        bad = bad | _bad(column, schema[name])
+    frame = frame.with_columns(_bad=bad)
+    identity = [n for n in ("product_id", "location") if n in contract]
+    counts = _row(
+        frame.select(
+            n=nw.len(),
+            bad=nw.when(nw.col("_bad")).then(1).otherwise(0).sum(),
+            ids=nw.when(~nw.col("_bad")).then(nw.col("product_id")).n_unique()
+            if len(identity) == 1
+            else nw.lit(-1),
+        )
+    )
+    total, bad_rows = int(counts["n"]), int(counts["bad"] or 0)
+    if total == 0:
+        raise InputError("There are no rows.", "Give at least one product.")
+    rejected: list[Rejection] = []
+    if bad_rows:
+        rejected = _explain(frame, contract, schema)
+        frame = frame.filter(~nw.col("_bad"))
+    # Nulls count as one more distinct value where rows were set aside.
+    if counts["ids"] < total - bad_rows + (1 if bad_rows else 0):
+        frame, twice = _without_duplicates(frame, identity)
+        rejected += twice
+    height = int(_row(frame.select(n=nw.len()))["n"]) if rejected else total
+    rejected_rows = total - height
+    if rejected and on_error == "reject":
+        raise refuse(rejected, max(len(rejected), rejected_rows))
+    if height == 0:
+        raise refuse(rejected, max(len(rejected), rejected_rows))
+    _refuse_mixed_currency(frame, contract)
+    frame = _typed(frame.drop("_bad"), contract, schema)
+    return Checked(frame, height, rejected, rejected_rows, repaired)
+
+
+def _row(frame: AnyFrame) -> dict[str, Any]:
+    collected = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+    row = collected.rows(named=True)[0]
+    return {key: value.as_py() if hasattr(value, "as_py") else value for key, value in row.items()}
+
+
+def _refuse_kinds(contract: Mapping[str, Column], schema: Mapping[str, Any]) -> None:
+    for name, column in contract.items():
+        dtype = schema[name]
+        fits = {
+            "number": dtype.is_numeric() or dtype == nw.String,
+            "id": dtype.is_integer() or dtype == nw.String,
+            "text": dtype.is_numeric() or dtype in (nw.String, nw.Categorical, nw.Enum),
+            "boolean": dtype in (nw.Boolean, nw.String) or dtype.is_integer(),
+            "date": dtype in (nw.Date, nw.Datetime, nw.String),
+        }[column.kind]
+        if not fits and dtype != nw.Unknown:
+            raise InputError(
+                f"Column {name} has the type {dtype}; it must be {_KINDS[column.kind]}.",
+                "Convert the column, or map another one to this name.",
+            )
+
+
+_KINDS = {
+    "number": "numbers",
+    "id": "integers or text",
+    "text": "text",
+    "boolean": "true or false",
+    "date": "dates",
+}
+
+
+def _number(name: str, dtype: Any) -> nw.Expr:
+    """The column as float64, null where it is no number."""
+    value = nw.col(name)
+    if dtype == nw.String:
+        text = value.str.strip_chars()
+        fits = text.str.contains(f"^(?:{c.NUMBER.pattern})$")
+        return nw.when(fits).then(text).cast(nw.Float64)
+    value = value.cast(nw.Float64)
+    return nw.when(~value.is_nan()).then(value)
+
+
+def _absent(column: Column, dtype: Any) -> nw.Expr:
+    value = nw.col(column.name)
+    if dtype == nw.String:
+        return value.is_null() | (value.str.strip_chars() == "")
+    return _number(column.name, dtype).is_null() if dtype.is_float() else value.is_null()
+
+
+def _bad(column: Column, dtype: Any) -> nw.Expr:
+    """True where `complaint` has something to say of the value."""
+    absent = _absent(column, dtype).fill_null(True)
+    bad = _bad_value(column, dtype).fill_null(True)
+    return (absent | bad) if column.required else (~absent & bad)
+
+
+def _bad_value(column: Column, dtype: Any) -> nw.Expr:
+    value = nw.col(column.name)
+    if column.kind == "number":
+        number = _number(column.name, dtype)
+        low = number < (column.low if column.low is not None else float("-inf"))
+        return low | (number > (column.high if column.high is not None else float("inf")))
+    if column.kind in ("id", "text"):
+        if dtype != nw.String:
+            return value.is_null()
+        return (value.str.len_chars() > column.max_length) | value.str.contains(c.CONTROL.pattern)
+    if column.kind == "boolean" and dtype == nw.String:
+        return ~value.str.strip_chars().str.to_lowercase().is_in([*c.TRUE, *c.FALSE])
+    if column.kind == "date" and dtype == nw.String:
+        return ~value.str.contains(c.DATE)
+    return value.is_null()
+
+
+def _explain(
+    frame: AnyFrame, contract: Mapping[str, Column], schema: Mapping[str, Any]
+) -> list[Rejection]:
+    """Why each bad row is bad, in the words that JSON requests get too."""
+    names = [*contract, *(["_row"] if isinstance(frame, nw.DataFrame) else [])]
+    rows = frame.filter(nw.col("_bad")).select(*names).head(EXAMINED)
+    collected = rows.collect(backend="polars") if isinstance(rows, nw.LazyFrame) else rows
+    found = []
+    for row in collected.iter_rows(named=True):
+        number = row.get("_row")
+        for name, column in contract.items():
+            value = _plain(row[name], column, schema[name])
+            reason = complaint(column, value, text_is_fine=True)
+            if reason:
+                row_number = None if number is None else int(number)
+                found.append(Rejection(row_number, name, _shown(value), reason))
+    return found
+
+
+def _plain(value: Any, column: Column, dtype: Any) -> Any:
+    value = value.as_py() if hasattr(value, "as_py") else value
+    if isinstance(value, str) and not value.strip():
+        return None if column.kind != "text" or not column.required else value
+    if value is None or value != value:  # NaN, NaT
+        return None
+    if column.kind == "text" and not isinstance(value, str):
+        return str(value)
+    if column.kind == "boolean" and dtype.is_integer():
+        return bool(value) if value in (0, 1) else value
+    return value.item() if hasattr(value, "item") else value
+
+
+def _shown(value: Any) -> Any:
+    return value if not isinstance(value, str) or len(value) <= 100 else excerpt(value)
+
+
+def _without_duplicates(frame: AnyFrame, identity: list[str]) -> tuple[AnyFrame, list[Rejection]]:
+    counted = frame.group_by(*identity).agg(_n=nw.len()).filter(nw.col("_n") > 1)
+    twice = counted.collect(backend="polars") if isinstance(counted, nw.LazyFrame) else counted
+    if len(twice) == 0:
+        return frame, []
+    wanted = ["_row", *identity] if isinstance(frame, nw.DataFrame) else identity
+    repeated = frame.join(counted.select(*identity), on=identity, how="semi").select(*wanted)
+    repeated = repeated.head(EXAMINED)
+    rows = repeated.collect(backend="polars") if isinstance(repeated, nw.LazyFrame) else repeated
+    places: dict[Any, list[int | None]] = {}
+    for row in rows.rows():
+        values = [v.as_py() if hasattr(v, "as_py") else v for v in row]
+        number = int(values.pop(0)) if "_row" in wanted else None
+        places.setdefault(tuple(values), []).append(number)
+    rejected = [
+        Rejection(row, "product_id", identity_[0], duplicate_reason(identity_, numbers))
+        for identity_, numbers in places.items()
+        for row in numbers
+    ]
+    rejected.sort(key=lambda r: -1 if r.row is None else r.row)
+    return frame.join(counted.select(*identity), on=identity, how="anti"), rejected
+
+
+def _refuse_mixed_currency(frame: AnyFrame, contract: Mapping[str, Column]) -> None:
+    if "currency" in contract:
+        ends = _row(frame.select(low=nw.col("currency").min(), high=nw.col("currency").max()))
+        refuse_currencies({ends["low"], ends["high"]})
+
+
+def _repair(
+    frame: AnyFrame, contract: Mapping[str, Column], schema: Mapping[str, Any]
+) -> tuple[AnyFrame, dict[str, int]]:
+    """What `cells.repaired` does to one value, as expressions; with counts."""
+    changes: dict[str, nw.Expr] = {}
+    counts: dict[str, nw.Expr] = {}
+    for name, column in contract.items():
+        if column.kind != "number":
+            continue
+        dtype = schema[name]
+        if dtype == nw.String:
+            mended = _mended(nw.col(name))
+            plain_text = nw.col(name).str.strip_chars()
+            changes[name] = mended
+            counts[name] = (mended != plain_text).fill_null(False)
+    if changes:
+        frame = frame.with_columns(**{f"_mended_{n}": e for n, e in counts.items()}, **changes)
+    if "stock" in contract:
+        below = (_number("stock", schema["stock"]) < 0).fill_null(False)
+        nothing = nw.lit("0") if schema["stock"] == nw.String else nw.lit(0)
+        frame = frame.with_columns(_oversold=nw.when(below).then(1).otherwise(0))
+        frame = frame.with_columns(
+            stock=nw.when(nw.col("_oversold") == 1)
+            .then(nothing.cast(schema["stock"]))
+            .otherwise(nw.col("stock"))
+        )
+    sums = {n: nw.when(nw.col(f"_mended_{n}")).then(1).otherwise(0).sum() for n in counts}
+    if "stock" in contract:
+        sums["_oversold"] = nw.col("_oversold").sum()
+    found = {n: int(v or 0) for n, v in _row(frame.select(**sums)).items()} if sums else {}
+    if oversold := found.pop("_oversold", 0):
+        found["stock"] = found.get("stock", 0) + oversold
+    frame = frame.drop(*(f"_mended_{n}" for n in counts)) if counts else frame
+    return frame, {n: count for n, count in found.items() if count}
+
+
+def _mended(text: nw.Expr) -> nw.Expr:
+    bare = text.str.replace_all(c.SIGNS, "")
+    without_commas = bare.str.replace_all(",", "", literal=True)
+    point = bare.str.replace_all(".", "", literal=True).str.replace_all(",", ".", literal=True)
+    comma = bare.str.replace_all(",", ".", literal=True)
+    mended = nw.when(bare.str.contains(c.COMMA_DECIMALS)).then(comma).otherwise(bare)
+    mended = nw.when(bare.str.contains(c.POINT_THOUSANDS)).then(point).otherwise(mended)
+    return nw.when(bare.str.contains(c.COMMA_THOUSANDS)).then(without_commas).otherwise(mended)
+
+
+def _typed(frame: AnyFrame, contract: Mapping[str, Column], schema: Mapping[str, Any]) -> AnyFrame:
+    """Text numbers become numbers, whole ones integers; truths become booleans."""
+    texts = [n for n, col in contract.items() if col.kind == "number" and schema[n] == nw.String]
+    if texts:
+        frame = frame.with_columns(**{n: _number(n, nw.String) for n in texts})
+        fractions = {n: (nw.col(n) != nw.col(n).floor()).any() for n in texts}
+        fraction = _row(frame.select(**fractions))
+        whole = [n for n in texts if not fraction[n]]
+        if whole:
+            frame = frame.with_columns(**{n: nw.col(n).cast(nw.Int64) for n in whole})
+    truths = {}
+    for name, column in contract.items():
+        if column.kind == "boolean" and schema[name] == nw.String:
+            text = nw.col(name).str.strip_chars().str.to_lowercase()
+            truths[name] = nw.when(~_absent(column, nw.String())).then(text.is_in(list(c.TRUE)))
+        if column.kind == "boolean" and schema[name].is_integer():
+            truths[name] = nw.col(name) != 0
+        if column.kind == "text" and schema[name].is_numeric():
+            truths[name] = nw.col(name).cast(nw.String)
+    return frame.with_columns(**truths) if truths else frame

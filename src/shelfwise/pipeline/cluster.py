@@ -1,0 +1,139 @@
+"""Clusters: scikit-learn's KMeans with k = 3 on the scaled metrics, named by mean score."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from shelfwise.formula import Values, where
+from shelfwise.model import TIERS, Scale
+from shelfwise.pipeline.table import Floats, Table
+from shelfwise.pipeline.tier import HIGH, LOW, MEDIUM
+
+CLUSTERS, STARTS, SEED = 3, 4, 42
+LLOYD_STEPS = 2
+
+Centers = tuple[tuple[str, tuple[float, ...]], ...]
+
+
+def fit_centers(table: Table, scales: Sequence[Scale], coreset_rows: int) -> Centers:
+    """Label -> center, best first; one center per distinct row where there are under 3.
+
+    Up to `coreset_rows` products KMeans sees the rows themselves, sorted, so that their
+    order cannot matter. Above, it sees the means of the cells of a fine grid, weighted
+    by their counts, and exact Lloyd steps over all rows follow; of the starts the one
+    with the smallest inertia over all rows is kept.
+    """
+    names = [f"z_{scale.metric}" for scale in scales]
+    weights = np.array([scale.weight for scale in scales])
+    if table.height <= coreset_rows:
+        points = table.matrix(names)
+        points = points[np.lexsort(points.T[::-1])]
+        centers = _few(points)
+        if centers is None:
+            centers = _kmeans(points, None, STARTS, SEED).cluster_centers_
+    else:
+        bins = max(2, min(4096, int(2 ** (21 / len(names)) + 1e-9)))
+        cells, counts = table.cells(names, bins)
+        centers = _few(cells)
+        if centers is None:
+            starts = [
+                _kmeans(cells, counts, 1, SEED + start).cluster_centers_ for start in range(STARTS)
+            ]
+            centers = _refined(table, names, _distinct(starts))
+    # Mean score of a cluster is linear in its center, so the centers alone give the order.
+    ordered = sorted(centers.tolist(), key=lambda c: (-float(weights @ c), [-x for x in c]))
+    labels = {1: ("Medium",), 2: ("High", "Low"), 3: TIERS}[len(ordered)]
+    return tuple(zip(labels, map(tuple, ordered), strict=True))
+
+
+def cluster(table: Table, scales: Sequence[Scale], centers: Centers) -> Table:
+    """Adds `cluster`, the code of the nearest center in squared Euclidean distance."""
+    codes = {"High": HIGH, "Medium": MEDIUM, "Low": LOW}
+    names = [f"z_{scale.metric}" for scale in scales]
+    return _nearest(table, names, [c for _, c in centers], [codes[label] for label, _ in centers])
+
+
+def _nearest(
+    table: Table, names: Sequence[str], centers: Sequence[Sequence[float]], codes: Sequence[int]
+) -> Table:
+    """Adds `cluster` and `_distance`, the squared distance to that center."""
+    distances = {}
+    for k, center in enumerate(centers):
+        gaps = [table.columns[n] - float(middle) for n, middle in zip(names, center, strict=True)]
+        total = gaps[0] * gaps[0]
+        for gap in gaps[1:]:
+            total = total + gap * gap
+        distances[f"_distance_{k}"] = total
+    table = table.with_columns(distances)
+    columns = table.columns
+    nearest: Values = codes[0]
+    best = columns["_distance_0"]
+    for k, code in enumerate(codes[1:], start=1):
+        closer = columns[f"_distance_{k}"] < best
+        nearest = where(closer, code, nearest)
+        best = where(closer, columns[f"_distance_{k}"], best)
+    return table.with_columns({"cluster": nearest, "_distance": best})
+
+
+def _few(points: Floats) -> Floats | None:
+    """The distinct rows where there are fewer than three, else None."""
+    # Three distinct rows nearly always show among a few rows: look there first.
+    probe = points[np.linspace(0, len(points) - 1, min(len(points), 64), dtype=int)]
+    if len(np.unique(probe, axis=0)) >= CLUSTERS:
+        return None
+    distinct = np.unique(points, axis=0)
+    return distinct if len(distinct) < CLUSTERS else None
+
+
+@cache
+def _threads() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _kmeans(points: Floats, weights: Floats | None, starts: int, seed: int) -> Any:
+    """A fitted scikit-learn KMeans.
+
+    One thread: beside other busy threads its workers wait for each other for seconds.
+    """
+    import sklearn
+    from sklearn.cluster import KMeans
+
+    quiet = sklearn.config_context(skip_parameter_validation=True, assume_finite=True)
+    with quiet, _threads().limit(limits=1):
+        estimator = KMeans(CLUSTERS, init="k-means++", n_init=starts, random_state=seed)
+        return estimator.fit(points, sample_weight=weights)
+
+
+def _distinct(starts: list[Floats]) -> list[Floats]:
+    found: list[Floats] = []
+    for centers in (start[np.lexsort(start.T[::-1])] for start in starts):
+        if not any(np.abs(centers - other).max() < 1e-3 for other in found):
+            found.append(centers)
+    return found
+
+
+def _refined(table: Table, names: Sequence[str], starts: list[Floats]) -> Floats:
+    """The best of the starts by inertia over all rows, after exact Lloyd steps."""
+    refined = []
+    for start in starts:
+        centers = start
+        for _ in range(LLOYD_STEPS):
+            centers, _ = _lloyd(table, names, centers)
+        refined.append(centers)
+    if len(refined) == 1:
+        return refined[0]
+    return min(refined, key=lambda centers: _lloyd(table, names, centers)[1])
+
+
+def _lloyd(table: Table, names: Sequence[str], centers: Floats) -> tuple[Floats, float]:
+    """The means of each center's rows, and the inertia before the step, in one pass."""
+    nearest = _nearest(table, names, centers.tolist(), range(len(centers)))
+    sums = nearest.sums_by("cluster", [*names, "_distance"])
+    moved = centers.copy()
+    for k, found in sums.items():
+        moved[k] = found[1:-1] / found[0]
+    return moved, float(sum(found[-1] for found in sums.values()))

@@ -1,0 +1,113 @@
+"""What the whole catalogue adds up to: importance of the weights, concentration, classes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shelfwise.formula import Values, where
+from shelfwise.model import Model
+from shelfwise.pipeline.table import Table
+from shelfwise.pipeline.tier import LABELS, tied
+
+A_SHARE, B_SHARE = 0.80, 0.95
+
+
+def summarize(table: Table, model: Model) -> dict[str, float]:
+    """Sums and counts of the scored table, collected in two passes."""
+    columns = table.columns
+    tiers, clusters = columns["performance_tier"], columns["cluster"]
+    first: dict[str, Values] = {
+        "avg_score": columns["performance_score"].mean(),
+        "max_score": columns["performance_score"].max(),
+        "total_revenue": columns["revenue"].sum(),
+        "tied_high": tied(columns, model.cut_high).sum(),
+        "tied_low": tied(columns, model.cut_low).sum(),
+    }
+    for tier in LABELS:
+        for cluster in LABELS:
+            both = (tiers == tier) & (clusters == cluster)
+            first[f"both_{tier}_{cluster}"] = where(both, 1.0, 0.0).sum()
+    for scale in model.scales:
+        first[f"mean_{scale.metric}"] = columns[f"contribution_{scale.metric}"].mean()
+    found = table.collect(first)
+    gap = columns["performance_score"] - found["avg_score"]
+    second: dict[str, Values] = {"variance": (gap * gap).mean()}
+    for scale in model.scales:
+        own = columns[f"contribution_{scale.metric}"] - found[f"mean_{scale.metric}"]
+        second[f"cov_{scale.metric}"] = (own * gap).mean()
+    return found | table.collect(second)
+
+
+def effective_weights(found: Mapping[str, float], model: Model) -> dict[str, float | None]:
+    """How much each metric really moves the score: w Cov(z, s) / Var(s), adding up to 1.
+
+    None where every product scores the same. Paruolo, Saisana, Saltelli (2013), "Ratings
+    and rankings: voodoo or science?", JRSS A 176.
+    """
+    variance = found["variance"]
+    return {
+        scale.metric: found[f"cov_{scale.metric}"] / variance if variance > 1e-18 else None
+        for scale in model.scales
+    }
+
+
+def classify(table: Table, measure: str = "revenue", into: str = "abc_class") -> Table:
+    """Adds the ABC class by the share earned before the item (codes 3 A, 2 B, 1 C, 0 N).
+
+    A while strictly larger values hold under 80 % of the positive total, B under 95 %,
+    else C; zero and negative values are N. Equal values share a class.
+    """
+    cut_a, cut_b = table.shares(measure, (A_SHARE, B_SHARE))
+    value = table.columns[measure]
+    classes = where(value >= cut_a, 3, where(value >= cut_b, 2, 1))
+    return table.with_columns({into: where(value > 0, classes, 0)})
+
+
+ABC = {3: "A", 2: "B", 1: "C", 0: "N"}
+
+
+def concentration(table: Table, measure: str = "revenue") -> dict[str, Any]:
+    """How unevenly a measure is spread over the products.
+
+    `hhi` is the sum of squared shares, `effective_number` 1 / hhi, `gini` as usual,
+    with losses counted as 0, and None where nothing was earned; the `top` products
+    earn `top_share` (80 % or just above).
+
+    >>> import numpy as np
+    >>> from shelfwise.pipeline.table import Arrays
+    >>> round(concentration(Arrays({"revenue": np.array([30., 30, 20, 20])}))["hhi"], 12)
+    0.26
+    """
+    value = table.columns[measure]
+    positive = where(value > 0, value, 0.0)
+    found = table.collect(
+        {
+            "total": positive.sum(),
+            "squares": (positive * positive).sum(),
+        }
+    )
+    total = found["total"]
+    if not total > 0:
+        return {"hhi": None, "effective_number": None, "gini": None, "top": 0, "top_share": None}
+    (cut,) = table.shares(measure, (A_SHARE,))
+    top = (value >= cut) & (value > 0)
+    table = table.with_columns({"_up": positive, "_down": 0.0 - positive})
+    table = table.rank("_up", "_from_top").rank("_down", "_from_below")
+    columns = table.columns
+    # The mean of both competition ranks is the average rank, so ties need no care:
+    # sum x (2 i - n - 1) = sum x (from_below - from_top).
+    spread = columns["_up"] * (columns["_from_below"] - columns["_from_top"])
+    found |= table.collect(
+        {
+            "top": where(top, 1.0, 0.0).sum(),
+            "top_sum": where(top, value, 0.0).sum(),
+            "spread": spread.sum(),
+        }
+    )
+    hhi = found["squares"] / total**2
+    return {
+        "hhi": hhi,
+        "effective_number": 1 / hhi,
+        "gini": found["spread"] / (table.height * total),
+        "top": int(found["top"]),
+        "top_share": found["top_sum"] / total,
+    }

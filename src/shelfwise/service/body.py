@@ -1,0 +1,94 @@
+"""A request's body: read whole or refused, never truncated, unpacked within the limit."""
+
+import zlib
+from typing import Any
+
+from shelfwise.errors import TooLargeError, UnreadableError
+from shelfwise.service.problems import Refusal
+
+_CHUNK = 64 * 1024
+
+
+def read_body(environ: dict[str, Any], limit: int) -> bytes:
+    """The unpacked body, at most `limit` bytes.
+
+    Raises Refusal (415) for an unknown encoding, TooLargeError above the limit,
+    UnreadableError for a body that ends early or is no gzip.
+    """
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+    if encoding not in ("", "identity", "gzip"):
+        raise Refusal(
+            415,
+            "unsupported_encoding",
+            f"Content-Encoding {encoding[:40]!r} is not understood; send gzip or none.",
+            Accept_Encoding="gzip",
+        )
+    raw = _read(environ, limit)
+    return _unzip(raw, limit) if encoding == "gzip" else raw
+
+
+def _read(environ: dict[str, Any], limit: int) -> bytes:
+    stream = environ["wsgi.input"]
+    declared = environ.get("CONTENT_LENGTH") or ""
+    if declared:
+        if not declared.isascii() or not declared.isdigit():
+            raise Refusal(400, "bad_request", "Content-Length is no number.")
+        length = int(declared)
+        if length > limit:
+            raise too_large(limit)
+        body = _exactly(stream, length)
+        if len(body) < length:
+            raise UnreadableError(f"The body ended after {len(body):,} of {length:,} bytes.")
+        return body
+    chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+    if not (chunked or environ.get("wsgi.input_terminated")):
+        return b""
+    # One byte more than allowed tells a body that is too large from one that just fits:
+    # a server's own limit may cut a chunked body without a word.
+    body = _exactly(stream, limit + 1)
+    if len(body) > limit:
+        raise too_large(limit)
+    return body
+
+
+def _exactly(stream: Any, length: int) -> bytes:
+    body: bytes = stream.read(length)
+    if len(body) == length or not body:
+        return body
+    parts = [body]
+    missing = length - len(body)
+    while missing and (part := stream.read(min(missing, 16 * _CHUNK))):
+        parts.append(part)
+        missing -= len(part)
+    return b"".join(parts)
+
+
+def _unzip(packed: bytes, limit: int) -> bytes:
+    parts: list[bytes] = []
+    room = limit + 1
+    while packed:
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            while packed and room > 0 and not unpacker.eof:
+                part = unpacker.decompress(packed, min(room, _CHUNK))
+                packed = unpacker.unconsumed_tail
+                parts.append(part)
+                room -= len(part)
+        except zlib.error as error:
+            raise UnreadableError(f"The body is not valid gzip: {error}.") from error
+        if room <= 0:
+            raise too_large(limit)
+        if not unpacker.eof:
+            raise UnreadableError("The gzip body ends early.")
+        packed = unpacker.unused_data
+    if not parts:
+        raise UnreadableError("The gzip body is empty.")
+    return b"".join(parts)
+
+
+def too_large(limit: int) -> TooLargeError:
+    """The error for a body above the limit."""
+    return TooLargeError(
+        f"The body has more than {limit:,} bytes.",
+        "Send fewer products, use the command line for files, or raise SHELFWISE_MAX_BODY_BYTES.",
+    )

@@ -1,0 +1,142 @@
+"""The settings: names, defaults and meanings, declared once.
+
+Each is read from the environment as `SHELFWISE_NAME`; a secret also from the file that
+`SHELFWISE_NAME_FILE` names. A wrong value stops the start.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shelfwise.errors import SettingError
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting; `parse` turns its text into a value or raises ValueError."""
+
+    name: str
+    default: Any
+    parse: Callable[[str], Any]
+    help: str
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        return f"SHELFWISE_{self.name.upper()}"
+
+
+def _count(text: str) -> int:
+    value = int(text.replace("_", ""))
+    if value < 1:
+        raise ValueError("must be 1 or more")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise ValueError("must be a positive number of seconds")
+    return value
+
+
+def _flag(text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if text.lower() not in known:
+        raise ValueError("must be true or false")
+    return known[text.lower()]
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _key(text: str) -> str:
+    if len(text) < 16:
+        raise ValueError("must have at least 16 characters")
+    return text
+
+
+def _data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "shelfwise"
+
+
+SETTINGS = (
+    Setting("data_dir", _data_dir, Path, "Folder for what the program keeps, the local key first."),
+    Setting("secret_key", "", _key, "Key that signs saved models; made at first use.", secret=True),
+    Setting("api_key", "", _key, "The key that a request must carry; none: no key.", secret=True),
+    Setting("model", None, Path, "A saved model (.json or .joblib) to score against, no fit."),
+    Setting("max_rows", 250_000, _count, "Rows in one request; more get 413."),
+    Setting("max_body_bytes", 32 * 2**20, _count, "Bytes in one request body, unpacked."),
+    Setting("threads", 4, _count, "Requests worked on at the same time."),
+    Setting("request_seconds", 60.0, _seconds, "Time a client has to send a whole request."),
+    Setting("idle_seconds", 15.0, _seconds, "Time after which a silent connection is closed."),
+    Setting("drain_seconds", 30.0, _seconds, "Time that running requests get after SIGTERM."),
+    Setting("max_connections", 1000, _count, "Connections open at the same time."),
+    Setting("hosts", (), _names, "Host names answered to, comma-separated; none: all."),
+    Setting("behind_proxy", False, _flag, "A reverse proxy stands in front; needs an API key."),
+    Setting("coreset_rows", 20_000, _count, "Above this, clusters are fitted on a grid coreset."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The values in force; see SETTINGS for what each one means."""
+
+    data_dir: Path
+    secret_key: str
+    api_key: str
+    model: Path | None
+    max_rows: int
+    max_body_bytes: int
+    threads: int
+    request_seconds: float
+    idle_seconds: float
+    drain_seconds: float
+    max_connections: int
+    hosts: tuple[str, ...]
+    behind_proxy: bool
+    coreset_rows: int
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
+    """Read the settings; what is `given` wins over the environment.
+
+    Raises SettingError for a value that cannot be read, and for a SHELFWISE_ variable
+    that no setting has, which is nearly always a misspelling.
+
+    >>> load_settings({"SHELFWISE_MAX_ROWS": "1_000"}).max_rows
+    1000
+    """
+    environ = os.environ if environ is None else environ
+    values = {setting.name: _value(setting, environ) for setting in SETTINGS}
+    known = {s.variable for s in SETTINGS} | {f"{s.variable}_FILE" for s in SETTINGS if s.secret}
+    known.add("SHELFWISE_TEST_DATA")
+    for variable in environ:
+        if variable.startswith("SHELFWISE_") and variable not in known:
+            raise SettingError(
+                f"{variable} is not a setting.", "`shelfwise settings` lists those that are."
+            )
+    return Settings(**(values | given))
+
+
+def _value(setting: Setting, environ: Mapping[str, str]) -> Any:
+    text = environ.get(setting.variable, "")
+    source = setting.variable
+    file = environ.get(f"{setting.variable}_FILE", "") if setting.secret else ""
+    if not text and file:
+        source = f"{setting.variable}_FILE"
+        try:
+            text = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingError(f"{source} names a file that cannot be read: {error}.") from error
+    if not text:
+        return setting.default() if callable(setting.default) else setting.default
+    try:
+        return setting.parse(text)
+    except ValueError as error:
+        shown = "the value" if setting.secret else repr(text)
+        raise SettingError(f"{source}: {shown} does not fit: {error}.", setting.help) from error

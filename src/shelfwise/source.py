@@ -1,0 +1,235 @@
+"""Any source of products, opened, matched to the contract and checked."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import polars as pl
+
+from shelfwise.cells import OnError, Rejection
+from shelfwise.columns import COLUMN, contract, resolve
+from shelfwise.engines import files, frames, records
+from shelfwise.engines.frames import Engine
+from shelfwise.errors import InputError
+from shelfwise.notices import Notice
+from shelfwise.pipeline.check import check
+from shelfwise.pipeline.table import Arrays, Frame, Table
+from shelfwise.profile import Profile
+
+
+@dataclass
+class Source:
+    """Checked products: a table to compute with, and the rows to give back.
+
+    The rows are an in-memory `frame`, or lists `given` as they came in JSON, or, on an
+    engine, the table itself (`names` are then its input columns).
+    """
+
+    table: Table
+    frame: nw.DataFrame[Any] | None = None
+    given: dict[str, list[Any]] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    give_back: Callable[[Any], Any] = lambda native: native
+    rejected: list[Rejection] = field(default_factory=list)
+    rejected_rows: int = 0
+    notices: list[Notice] = field(default_factory=list)
+
+
+def open_source(
+    source: Any,
+    profile: Profile,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    on_error: OnError = "reject",
+    engine: Engine | None = None,
+    group_by: str | None = None,
+) -> Source:
+    """Open what the user gave: a path, a frame, or a list of dicts."""
+    if isinstance(source, str | Path):
+        source = _open_path(Path(source), engine)
+    if isinstance(source, Sequence) and not isinstance(source, str | bytes):
+        return _from_rows(source, profile, mapping, on_error, engine, group_by)
+    opened = frames.open_frame(source, engine)
+    frame = opened.frame
+    theirs = frame.collect_schema().names()
+    renaming, found = resolve(theirs, mapping)
+    notices = _renamed(found)
+    frame, replaced = _make_room(frame, renaming)
+    notices += replaced
+    frame = frame.rename({t: o for t, o in renaming.items() if t != o})
+    names = frame.collect_schema().names()
+    wanted = contract(names, profile.needs, profile.zero_price)
+    _group_known(group_by, names)
+    if isinstance(frame, nw.LazyFrame):
+        checked = check(frame, wanted, on_error)
+        lazy = checked.frame
+        assert isinstance(lazy, nw.LazyFrame)
+        kept = tuple(n for n in names if not n.startswith("_"))
+        lazy = frames.compute_once(lazy)
+        result = Source(Frame(lazy, checked.height, frames.compute_once), names=kept)
+    else:
+        extra = [group_by] if group_by and group_by not in wanted else []
+        checked = check(frame.select(*wanted, *extra), wanted, on_error)
+        good = checked.frame
+        assert isinstance(good, nw.DataFrame)
+        result = Source(
+            _arrays(good, group_by),
+            frame=_typed_rows(frame, good, list(wanted)),
+            give_back=opened.give_back,
+        )
+    result.rejected, result.rejected_rows = checked.rejected, checked.rejected_rows
+    result.notices = notices + _noted(checked.repaired, checked.rejected_rows)
+    return result
+
+
+def from_records(found: records.Records, group_by: str | None = None) -> Source:
+    """A source from rows that `records` has read."""
+    table = Arrays(found.numbers)
+    if group_by:
+        _group_known(group_by, [*found.given, *found.extra])
+        values = found.given.get(group_by) or found.extra[group_by]
+        groups = np.array(["" if v is None else str(v) for v in values], object)
+        table = table.with_columns({group_by: groups})
+    return Source(
+        table,
+        given=found.given | dict(found.extra.items()),
+        rejected=found.rejected,
+        rejected_rows=found.rejected_rows,
+        notices=_noted(found.repaired, found.rejected_rows),
+    )
+
+
+def given_frame(source: Source) -> pl.DataFrame:
+    """The rows that came as JSON, as a Polars frame."""
+    return pl.DataFrame([series(name, values) for name, values in source.given.items()])
+
+
+def series(name: str, values: list[Any]) -> pl.Series:
+    """A list of Python values as a column; a mixture of text and numbers becomes text."""
+    if name in COLUMN and COLUMN[name].kind == "id" and len(set(map(type, values))) > 1:
+        values = [str(value) for value in values]
+    try:
+        return pl.Series(name, values, strict=True)
+    except TypeError:
+        return pl.Series(name, values, strict=False)
+
+
+def _open_path(path: Path, engine: Engine | None) -> Any:
+    if str(path) == "-":
+        return _rows_of(path, "json")
+    kind = files.kind_of(path)
+    if kind in ("json", "ndjson"):
+        return _rows_of(path, kind)
+    if kind in ("arrow", "xlsx"):
+        return files.read_frame(path, kind)
+    relation = files.open_relation(path, kind)
+    return relation if engine == "duckdb" else files.collect(relation, path)
+
+
+def _rows_of(path: Path, kind: str) -> list[Any]:
+    body = files.read_bytes(path)
+    return records.rows_of(body, lines=kind == "ndjson")
+
+
+def _from_rows(
+    rows: Sequence[Any],
+    profile: Profile,
+    mapping: Mapping[str, str] | None,
+    on_error: OnError,
+    engine: Engine | None,
+    group_by: str | None,
+) -> Source:
+    keys = dict.fromkeys(key for row in rows if isinstance(row, dict) for key in row)
+    renaming, found = resolve(list(keys), mapping)
+    if renaming:
+        rows = records.renamed(renaming, rows)
+    read = records.read_rows(
+        rows,
+        needs=profile.needs,
+        zero_price=profile.zero_price,
+        on_error=on_error,
+        keep_extra=True,
+        stock_optional=True,
+    )
+    source = from_records(read, group_by)
+    source.notices = _renamed(found) + source.notices
+    if engine != "duckdb":
+        return source
+    lazy = open_source(given_frame(source), profile, on_error=on_error, engine=engine)
+    lazy.rejected, lazy.rejected_rows = source.rejected, source.rejected_rows
+    lazy.notices = source.notices
+    return lazy
+
+
+def _arrays(good: nw.DataFrame[Any], group_by: str | None) -> Arrays:
+    names = [
+        n
+        for n, dtype in good.collect_schema().items()
+        if n == "_oversold" or (n in COLUMN and COLUMN[n].kind == "number")
+    ]
+    table = Arrays(frames.numbers(good, names))
+    if group_by:
+        values = good[group_by].cast(nw.String).fill_null("").to_numpy()
+        table = table.with_columns({group_by: np.asarray(values, object)})
+    return table
+
+
+def _typed_rows(
+    frame: nw.DataFrame[Any], good: nw.DataFrame[Any], wanted: list[str]
+) -> nw.DataFrame[Any]:
+    """The rows that were kept, every column of theirs, ours as the check typed them."""
+    if len(good) < len(frame):
+        frame = frame[good["_row"].to_list(), :]
+    before, after = frame.collect_schema(), good.collect_schema()
+    return frame.with_columns(*(good[n] for n in wanted if after[n] != before[n]))
+
+
+def _make_room(
+    frame: nw.DataFrame[Any] | nw.LazyFrame[Any], renaming: Mapping[str, str]
+) -> tuple[Any, list[Notice]]:
+    """Set aside a column of theirs whose name another of their columns takes by mapping."""
+    names = frame.collect_schema().names()
+    blocked = [n for n in renaming.values() if n in names and n not in renaming]
+    if not blocked:
+        return frame, []
+    free = {n: f"{n}_given" for n in blocked}
+    if taken := set(free.values()) & set(names):
+        raise InputError(f"The data has both {', '.join(blocked)} and {', '.join(sorted(taken))}.")
+    listed = ", ".join(f"{a} is now {b}" for a, b in free.items())
+    return frame.rename(free), [
+        Notice("column_set_aside", f"A mapped column took its name: {listed}.")
+    ]
+
+
+def _renamed(found: Mapping[str, str]) -> list[Notice]:
+    if not found:
+        return []
+    pairs = ", ".join(f"{theirs!r} as {ours}" for theirs, ours in found.items())
+    return [Notice("columns_matched", f"Read {pairs}.", "Map columns explicitly to be sure.")]
+
+
+def _noted(repaired: Mapping[str, int], rejected_rows: int) -> list[Notice]:
+    notices = []
+    if repaired:
+        parts = ", ".join(f"{name} in {count:,}" for name, count in repaired.items())
+        notices.append(Notice("repaired", f"Values were put right: {parts} rows."))
+    if rejected_rows:
+        notices.append(
+            Notice(
+                "rows_skipped",
+                f"{rejected_rows:,} rows were not scored.",
+                "`rejected` says which and why.",
+            )
+        )
+    return notices
+
+
+def _group_known(group_by: str | None, names: Sequence[str]) -> None:
+    if group_by is not None and group_by not in names:
+        raise InputError(
+            f"There is no column {group_by!r} to group by.",
+            f"The data has {', '.join(map(str, names[:30]))}.",
+        )
