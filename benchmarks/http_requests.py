@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 from catalogue import rows
+
 from reference import floor, reference_app
 
 SIZES = (10, 1_000, 10_000, 100_000, 1_000_000)
@@ -89,8 +90,10 @@ def _peak(n: int) -> float:
 def main() -> None:
     """Print one line a size."""
     sizes = [int(arg) for arg in sys.argv[1:]] or SIZES
-    print(f"{'rows':>9} {'fit':>10} {'model':>10} {'plain':>10} {'floor':>10} "
-          f"{'plain/fit':>9} {'fit/floor':>9}")
+    print(
+        f"{'rows':>9} {'fit':>10} {'model':>10} {'plain':>10} {'floor':>10} "
+        f"{'plain/fit':>9} {'fit/floor':>9}"
+    )
     for n in sizes:
         t = one_size(n)
         line = " ".join(f"{1e3 * t[name]:8.2f}ms" for name in ("fit", "model", "plain", "floor"))

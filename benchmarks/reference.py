@@ -36,7 +36,9 @@ def reference_app() -> Flask:
         model = KMeans(n_clusters=3, n_init=10, random_state=42)
         frame["cluster"] = model.fit_predict(scaled)
         names = frame.groupby("cluster")["performance_score"].mean().sort_values().index
-        frame["cluster"] = frame["cluster"].map(dict(zip(names, ("Low", "Medium", "High"))))
+        frame["cluster"] = frame["cluster"].map(
+            dict(zip(names, ("Low", "Medium", "High"), strict=False))
+        )
         frame["rank"] = frame["performance_score"].rank(ascending=False, method="min").astype(int)
         best = frame.loc[frame["performance_score"].idxmax(), "name"]
         summary = {

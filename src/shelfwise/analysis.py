@@ -136,14 +136,14 @@ class Analysis:
         results = {*numeric, *coded, "flags"}
         if isinstance(table, Frame):
             texts = {name: _label(nw.col(name), _CODED[name]) for name in coded}
-            frame = table.frame.with_columns(**texts, flags=_flag_text(flags(table.columns)))
+            labeled = table.frame.with_columns(**texts, flags=_flag_text(flags(table.columns)))
             inputs = [name for name in self.source.names if name not in results]
-            return frame.select(*inputs, *numeric, *coded, "flags").to_native()
+            return labeled.select(*inputs, *numeric, *coded, "flags").to_native()
         columns: Mapping[str, Any] = table.columns
-        frame = self.source.frame
-        if frame is None:
-            frame = nw.from_native(given_frame(self.source), eager_only=True)
-        frame = frame.drop(*(name for name in frame.columns if name in results))
+        given = self.source.frame
+        if given is None:
+            given = nw.from_native(given_frame(self.source), eager_only=True)
+        frame = given.drop(*(name for name in given.columns if name in results))
         marks = {f"_flag_{n}": np.asarray(v) for n, v in flags(columns).items()}
         codes = {f"_code_{n}": columns[n] for n in coded}
         numbers = {n: columns[n] for n in numeric}
@@ -215,7 +215,7 @@ class Analysis:
         The silhouette is of a sample of 3,000 (None for one cluster); the adjusted Rand
         index is 1 where clusters and quota tiers are the same partition, about 0 by chance.
         """
-        return answer.clustering(self.table, self.model, self._quota_by_cluster())
+        return answer.clustering(self.table, self.model)
 
     @property
     def _numeric(self) -> list[str]:
@@ -229,7 +229,8 @@ class Analysis:
         if self.group_by:
             small = self.table.columns["group_size"] < SMALL_GROUP
             found |= self.table.collect({"small_groups": where(small, 1.0, 0.0).sum()})
-        both = {(t, c): int(found[f"both_{t}_{c}"]) for t in LABELS for c in LABELS}
+        counted = self.table.counts("performance_tier", "cluster")
+        both = {(t, c): counted.get((t, c), 0) for t in LABELS for c in LABELS}
         return {
             "products": self.table.height,
             "avg_score": found["avg_score"],
@@ -266,19 +267,6 @@ class Analysis:
             return [values[row] for row in rows]
         return self.source.frame[name][list(rows)].to_list()
 
-    def _quota_by_cluster(self) -> dict[tuple[int, int], int]:
-        columns = self.table.columns
-        found = self.table.collect(
-            {
-                f"{t}_{c}": where(
-                    (columns["_quota"] == t) & (columns["cluster"] == c), 1.0, 0.0
-                ).sum()
-                for t in LABELS
-                for c in LABELS
-            }
-        )
-        return {(t, c): int(found[f"{t}_{c}"]) for t in LABELS for c in LABELS}
-
     def _row(self, product_id: int | str) -> dict[str, Any]:
         products = nw.from_native(self.products)
         found = products.filter(nw.col("product_id").cast(nw.String) == str(product_id)).head(1)
@@ -299,7 +287,7 @@ class Analysis:
         if isinstance(after, Frame):
             moved = after.frame.filter(nw.col("performance_tier") != nw.col("_before"))
             selected = moved.select("product_id", "name", *wanted)
-            changed = selected.collect(backend="polars").to_native()
+            changed: pl.DataFrame = selected.collect(backend="polars").to_native()
         else:
             rows = np.flatnonzero(columns["performance_tier"] != columns["_before"])
             inputs = {name: self._input(name, rows) for name in ("product_id", "name")}
@@ -393,8 +381,8 @@ def analyze(
 
     Example:
         >>> analysis = analyze([
-        ...     {"product_id": 101, "name": "Lamp", "price": 199.99, "units_sold": 150, "stock": 50},
-        ...     {"product_id": 102, "name": "Mug", "price": 9.5, "units_sold": 40, "stock": 160},
+        ...     {"product_id": 1, "name": "Lamp", "price": 199.99, "units_sold": 150, "stock": 50},
+        ...     {"product_id": 2, "name": "Mug", "price": 9.5, "units_sold": 40, "stock": 160},
         ... ])
         >>> analysis.products["revenue"].to_list()
         [29998.5, 380.0]
@@ -455,7 +443,7 @@ def _days(period: Period | None) -> float | None:
                 f"The period {excerpt(period)} cannot be read.",
                 'Give days, or ("2026-01-01", "2026-03-31").',
             ) from error
-        days = (last - first).days + 1
+        days: int | float = (last - first).days + 1
     else:
         days = period
     if isinstance(days, bool) or not isinstance(days, int | float) or not 0 < days <= 36_600:

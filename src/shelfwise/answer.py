@@ -5,6 +5,7 @@ structs; large ones as columns, which is several times faster.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -33,8 +34,25 @@ COLUMNAR_ROWS = 2_000
 SILHOUETTE_SAMPLE = 3_000
 MAX_REJECTED = 1_000
 
-_TIER_TEXTS = np.array([LABELS[code] for code in sorted(LABELS)], object)
-_ABC_TEXTS = np.array([ABC[code] for code in sorted(ABC)], object)
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A column of few distinct values: codes, and what each code stands for."""
+
+    codes: NDArray[np.int64]
+    meanings: list[Any]
+
+    def tolist(self) -> list[Any]:
+        """The values themselves; equal ones are one object."""
+        return [self.meanings[code] for code in self.codes.tolist()]
+
+    def series(self, name: str) -> pl.Series:
+        """The values as a Polars column."""
+        return pl.Series(name, self.meanings).gather(self.codes)
+
+
+_TIER_TEXTS = [LABELS[code] for code in sorted(LABELS)]
+_ABC_TEXTS = [ABC[code] for code in sorted(ABC)]
 
 
 def to_dict(analysis: "Analysis", *, explain: bool, full: bool) -> dict[str, Any]:
@@ -75,10 +93,10 @@ def text(value: Any) -> str | None:
     return shown if shown is None or len(shown) <= 100 else shown[:99] + "…"
 
 
-def clustering(
-    table: Table, model: "Model", quota_by_cluster: Mapping[tuple[int, int], int]
-) -> dict[str, Any]:
+def clustering(table: Table, model: "Model") -> dict[str, Any]:
     """Sizes, silhouette of a sample, and the adjusted Rand index against the quota tiers."""
+    counted = table.counts("_quota", "cluster")
+    quota_by_cluster = {(t, c): counted.get((t, c), 0) for t in LABELS for c in LABELS}
     sizes = {LABELS[c]: sum(quota_by_cluster[t, c] for t in LABELS) for c in LABELS}
     names = [f"z_{scale.metric}" for scale in model.scales]
     sample = _sample(table, [*names, "cluster"])
@@ -104,9 +122,10 @@ def _sample(table: Table, names: list[str]) -> NDArray[np.float64]:
 
 def _rand(counts: NDArray[np.float64]) -> float:
     """Hubert and Arabie (1985) from the cross-table; 1 where both are one single class."""
-    pairs = lambda x: float((x * (x - 1) / 2).sum())  # noqa: E731  (used four times below)
-    both, rows, cols = pairs(counts), pairs(counts.sum(1)), pairs(counts.sum(0))
-    total = pairs(counts.sum().reshape(1))
+    both, rows, cols, total = (
+        float((x * (x - 1) / 2).sum())
+        for x in (counts, counts.sum(1), counts.sum(0), counts.sum(keepdims=True))
+    )
     expected = rows * cols / total if total else 0.0
     most = (rows + cols) / 2
     return 1.0 if most == expected else (both - expected) / (most - expected)
@@ -166,13 +185,13 @@ def _results(analysis: "Analysis", *, explain: bool, full: bool) -> dict[str, An
         results["units_per_day"] = _rounded(columns["units_per_day"], RATIO_DECIMALS, full)
     results["performance_score"] = _rounded(columns["performance_score"], MONEY_DECIMALS, full)
     results["rank"] = columns["rank"]
-    results["performance_tier"] = _TIER_TEXTS[columns["performance_tier"]]
-    results["cluster"] = _TIER_TEXTS[columns["cluster"]]
+    results["performance_tier"] = Coded(columns["performance_tier"], _TIER_TEXTS)
+    results["cluster"] = Coded(columns["cluster"], _TIER_TEXTS)
     if "tier_in_group" in columns:
         results["score_in_group"] = _rounded(columns["score_in_group"], MONEY_DECIMALS, full)
         results["rank_in_group"] = columns["rank_in_group"]
-        results["tier_in_group"] = _TIER_TEXTS[columns["tier_in_group"]]
-    results["flags"] = _flag_lists(table)
+        results["tier_in_group"] = Coded(columns["tier_in_group"], _TIER_TEXTS)
+    results["flags"] = _flags(table)
     if explain:
         results |= _explained(table, analysis, full=full)
     return results
@@ -198,23 +217,19 @@ def _explained(table: Arrays, analysis: "Analysis", *, full: bool) -> dict[str, 
         "percentile": [None] * n
         if n < 2
         else _rounded(100 * (n - columns["rank"]) / (n - 1), MONEY_DECIMALS, full),
-        "abc_class": _ABC_TEXTS[classify(table).columns["abc_class"]],
+        "abc_class": Coded(classify(table).columns["abc_class"], _ABC_TEXTS),
         "to_high": [None if np.isnan(units) else units for units in more.tolist()],
     }
 
 
-def _flag_lists(table: Arrays) -> list[list[str]]:
-    """The flags of each row; rows with the same flags share a list."""
+def _flags(table: Arrays) -> Coded:
+    """The flags of each row, coded by one bit a flag."""
     marks = flags(table.columns)
-    code = np.zeros(table.height, np.int64)
+    codes = np.zeros(table.height, np.int64)
     for bit, condition in enumerate(marks.values()):
-        code |= np.asarray(condition, np.int64) << bit
-    names = list(marks)
-    lists = [
-        [name for bit, name in enumerate(names) if value >> bit & 1]
-        for value in range(1 << len(names))
-    ]
-    return [lists[value] for value in code.tolist()]
+        codes |= np.asarray(condition, np.int64) << bit
+    sets = range(1 << len(marks))
+    return Coded(codes, [[n for b, n in enumerate(marks) if value >> b & 1] for value in sets])
 
 
 def _rounded(values: NDArray[np.float64], decimals: int, full: bool) -> NDArray[np.float64]:
@@ -223,7 +238,7 @@ def _rounded(values: NDArray[np.float64], decimals: int, full: bool) -> NDArray[
 
 
 def _lists(columns: Mapping[str, Any]) -> list[list[Any]]:
-    return [v.tolist() if isinstance(v, np.ndarray) else v for v in columns.values()]
+    return [v if isinstance(v, list) else v.tolist() for v in columns.values()]
 
 
 @lru_cache(maxsize=64)
@@ -249,12 +264,7 @@ def _encode_columns(given: Mapping[str, list[Any]], results: Mapping[str, Any]) 
         except (TypeError, OverflowError):
             return None
     for name, values in results.items():
-        if name == "flags":
-            series.append(_flag_series(values))
-        elif isinstance(values, np.ndarray) and values.dtype == object:
-            series.append(_category(name, values))
-        else:
-            series.append(pl.Series(name, values))
+        series.append(values.series(name) if isinstance(values, Coded) else pl.Series(name, values))
     buffer = BytesIO()
     pl.DataFrame(series).write_ndjson(buffer)
     if not whole_after:
@@ -273,17 +283,6 @@ def _encode_columns(given: Mapping[str, list[Any]], results: Mapping[str, Any]) 
 def _mends(values: list[Any]) -> bool:
     """True where every float has a fraction, so that `.0` marks just the integers."""
     return all(type(v) is int or not v.is_integer() for v in values) and max(values) < 1e15
-
-
-def _flag_series(lists: list[list[str]]) -> pl.Series:
-    distinct = {id(flags): flags for flags in lists}
-    place = {key: i for i, key in enumerate(distinct)}
-    table = pl.Series("flags", list(distinct.values()), dtype=pl.List(pl.String))
-    return table.gather(np.fromiter((place[id(f)] for f in lists), np.uint32, len(lists)))
-
-
-def _category(name: str, texts: NDArray[Any]) -> pl.Series:
-    return pl.Series(name, texts.tolist(), dtype=pl.Enum([*LABELS.values()]))
 
 
 def rejected_rows(rejected: list[Rejection]) -> list[dict[str, str]]:

@@ -36,6 +36,13 @@ def ratio(above: Values, below: Values) -> Values:
     return where(fine, above / where(fine, below, 1.0), 0.0)
 
 
+def minimum(a: Values, b: Values) -> Values:
+    """The smaller of two values, row by row."""
+    if isinstance(a, nw.Expr):
+        return nw.min_horizontal(a, b)
+    return np.minimum(a, b)
+
+
 def floor(value: Values) -> Values:
     """The largest whole number not above the value."""
     return value.floor() if isinstance(value, nw.Expr) else np.floor(value)
@@ -97,6 +104,7 @@ def evaluate(formula: str, columns: Mapping[str, Values]) -> Values:
     return _evaluate(_parse(formula), columns)
 
 
+@lru_cache(maxsize=256)
 def names(formula: str) -> frozenset[str]:
     """The columns that a formula reads; ProfileError when it cannot be understood."""
     return frozenset(_names(_parse(formula)))

@@ -24,6 +24,8 @@ from shelfwise.profile import Profile, Scaling
 from shelfwise.settings import load_settings
 
 VERSION = 1
+TINY = 10 * float(np.finfo(float).eps)
+"""Widths below this count as constant, for MinMaxScaler and so for us."""
 TIERS = ("High", "Medium", "Low")
 Tiering = Literal["quota", "kmeans"]
 
@@ -48,7 +50,7 @@ class Scale:
     def factor(self) -> float:
         """MinMaxScaler.scale_: 1 / (high - low), and 1 for a constant metric."""
         width = self.high - self.low
-        return 1.0 if width < 10 * float(np.finfo(float).eps) else 1.0 / width
+        return 1.0 if width < TINY else 1.0 / width
 
     @property
     def shift(self) -> float:

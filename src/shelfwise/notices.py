@@ -135,9 +135,10 @@ def _constant(metric: str) -> Notice:
 
 
 def _ties(table: Table, model: Model, summary: Mapping[str, Any]) -> list[Notice]:
-    quota, n = table.columns["_quota"], table.height
-    counts = table.collect({LABELS[t]: where(quota == t, 1.0, 0.0).sum() for t in LABELS})
-    profile = model.profile
+    n, profile = table.height, model.profile
+    counts = dict.fromkeys(LABELS.values(), 0)
+    for (tier, _), count in table.counts("_quota", "cluster").items():
+        counts[LABELS[tier]] += count
     return [
         Notice(
             "ties_move_tiers",

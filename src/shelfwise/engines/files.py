@@ -116,7 +116,7 @@ def read_frame(path: Path, kind: str) -> pl.DataFrame:
         raise NotFoundError(f"There is no file {path}.")
     try:
         if kind == "arrow":
-            return pl.read_ipc(path, memory_map=False)
+            return pl.read_ipc(path)
         return pl.read_excel(path)
     except ModuleNotFoundError as error:
         raise MissingExtraError(

@@ -82,7 +82,8 @@ def to_duckdb(native: Any) -> Any:
 
 def compute_once(frame: Lazy) -> Lazy:
     """A DuckDB frame, computed now and kept, so that later passes read the result."""
-    return nw.from_native(frame.to_native().materialize())
+    computed: Lazy = nw.from_native(frame.to_native().materialize())
+    return computed
 
 
 def numbers(frame: nw.DataFrame[Any], names: list[str]) -> dict[str, NDArray[Any]]:

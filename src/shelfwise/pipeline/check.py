@@ -22,7 +22,8 @@ from shelfwise.cells import (
 from shelfwise.columns import Column
 from shelfwise.errors import InputError, excerpt
 
-AnyFrame = nw.DataFrame[Any] | nw.LazyFrame[Any]
+AnyFrame = Any
+"""A Narwhals DataFrame or LazyFrame: the same expressions serve both."""
 
 EXAMINED = 300_000
 """Bad rows looked at one by one; the others are counted only."""
@@ -274,9 +275,13 @@ def _mended(text: nw.Expr) -> nw.Expr:
     without_commas = bare.str.replace_all(",", "", literal=True)
     point = bare.str.replace_all(".", "", literal=True).str.replace_all(",", ".", literal=True)
     comma = bare.str.replace_all(",", ".", literal=True)
-    mended = nw.when(bare.str.contains(c.COMMA_DECIMALS)).then(comma).otherwise(bare)
-    mended = nw.when(bare.str.contains(c.POINT_THOUSANDS)).then(point).otherwise(mended)
-    return nw.when(bare.str.contains(c.COMMA_THOUSANDS)).then(without_commas).otherwise(mended)
+    by_pattern = {
+        c.COMMA_DECIMALS: comma, c.POINT_THOUSANDS: point, c.COMMA_THOUSANDS: without_commas
+    }  # fmt: skip
+    mended = bare
+    for pattern, reading in by_pattern.items():
+        mended = nw.when(bare.str.contains(pattern)).then(reading).otherwise(mended)
+    return mended
 
 
 def _typed(frame: AnyFrame, contract: Mapping[str, Column], schema: Mapping[str, Any]) -> AnyFrame:
@@ -289,7 +294,7 @@ def _typed(frame: AnyFrame, contract: Mapping[str, Column], schema: Mapping[str,
         whole = [n for n in texts if not fraction[n]]
         if whole:
             frame = frame.with_columns(**{n: nw.col(n).cast(nw.Int64) for n in whole})
-    truths = {}
+    truths: dict[str, nw.Expr] = {}
     for name, column in contract.items():
         if column.kind == "boolean" and schema[name] == nw.String:
             text = nw.col(name).str.strip_chars().str.to_lowercase()

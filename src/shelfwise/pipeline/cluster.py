@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from shelfwise.formula import Values, where
+from shelfwise.formula import Values, minimum, where
 from shelfwise.model import TIERS, Scale
 from shelfwise.pipeline.table import Floats, Table
 from shelfwise.pipeline.tier import HIGH, LOW, MEDIUM
@@ -71,17 +71,16 @@ def _nearest(
     nearest: Values = codes[0]
     best = columns["_distance_0"]
     for k, code in enumerate(codes[1:], start=1):
-        closer = columns[f"_distance_{k}"] < best
-        nearest = where(closer, code, nearest)
-        best = where(closer, columns[f"_distance_{k}"], best)
+        nearest = where(columns[f"_distance_{k}"] < best, code, nearest)
+        best = minimum(best, columns[f"_distance_{k}"])
     return table.with_columns({"cluster": nearest, "_distance": best})
 
 
 def _few(points: Floats) -> Floats | None:
     """The distinct rows where there are fewer than three, else None."""
     # Three distinct rows nearly always show among a few rows: look there first.
-    probe = points[np.linspace(0, len(points) - 1, min(len(points), 64), dtype=int)]
-    if len(np.unique(probe, axis=0)) >= CLUSTERS:
+    probe = points[:: max(1, len(points) // 64)]
+    if len(set(map(tuple, probe.tolist()))) >= CLUSTERS:
         return None
     distinct = np.unique(points, axis=0)
     return distinct if len(distinct) < CLUSTERS else None

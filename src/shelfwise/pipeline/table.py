@@ -62,6 +62,9 @@ class Table(Protocol):
     def sums_by(self, code: str, names: Sequence[str]) -> dict[int, Floats]:
         """Code -> the count of its rows, then the sums of the columns."""
 
+    def counts(self, first: str, second: str) -> dict[tuple[int, int], int]:
+        """(code, code) -> rows that have both."""
+
     def checkpoint(self, names: Sequence[str] | None = None) -> Self:
         """The table computed once (only the named columns), where it would be again."""
 
@@ -158,6 +161,11 @@ class Arrays:
         return {
             int(k): np.array([counts[k], *(s[k] for s in sums)]) for k in np.flatnonzero(counts)
         }
+
+    def counts(self, first: str, second: str) -> dict[tuple[int, int], int]:
+        codes = self._columns[first] * 16 + self._columns[second]
+        found = np.bincount(codes)
+        return {divmod(int(code), 16): int(found[code]) for code in np.flatnonzero(found)}
 
     def checkpoint(self, names: Sequence[str] | None = None) -> "Arrays":
         return Arrays({name: self._columns[name] for name in names}) if names else self
@@ -276,6 +284,10 @@ class Frame:
         )
         rows = sums.select(code, "_n", *names).iter_rows()
         return {int(row[0]): np.array(row[1:], float) for row in rows}
+
+    def counts(self, first: str, second: str) -> dict[tuple[int, int], int]:
+        found = self.frame.group_by(first, second).agg(_n=nw.len()).collect(backend="polars")
+        return {(int(a), int(b)): int(n) for a, b, n in found.select(first, second, "_n").rows()}
 
     def checkpoint(self, names: Sequence[str] | None = None) -> "Frame":
         return self._with(self._compute_once(self.frame.select(*names) if names else self.frame))

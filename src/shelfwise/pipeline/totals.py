@@ -6,7 +6,7 @@ from typing import Any
 from shelfwise.formula import Values, where
 from shelfwise.model import Model
 from shelfwise.pipeline.table import Table
-from shelfwise.pipeline.tier import LABELS, tied
+from shelfwise.pipeline.tier import tied
 
 A_SHARE, B_SHARE = 0.80, 0.95
 
@@ -14,26 +14,25 @@ A_SHARE, B_SHARE = 0.80, 0.95
 def summarize(table: Table, model: Model) -> dict[str, float]:
     """Sums and counts of the scored table, collected in two passes."""
     columns = table.columns
-    tiers, clusters = columns["performance_tier"], columns["cluster"]
     first: dict[str, Values] = {
-        "avg_score": columns["performance_score"].mean(),
+        "avg_score": columns["performance_score"].sum(),
         "max_score": columns["performance_score"].max(),
         "total_revenue": columns["revenue"].sum(),
         "tied_high": tied(columns, model.cut_high).sum(),
         "tied_low": tied(columns, model.cut_low).sum(),
     }
-    for tier in LABELS:
-        for cluster in LABELS:
-            both = (tiers == tier) & (clusters == cluster)
-            first[f"both_{tier}_{cluster}"] = where(both, 1.0, 0.0).sum()
     for scale in model.scales:
-        first[f"mean_{scale.metric}"] = columns[f"contribution_{scale.metric}"].mean()
+        first[f"mean_{scale.metric}"] = columns[f"contribution_{scale.metric}"].sum()
     found = table.collect(first)
+    for name in found:
+        # A sum and a division: numpy's mean costs several times as much on small arrays.
+        if name == "avg_score" or name.startswith("mean_"):
+            found[name] /= table.height
     gap = columns["performance_score"] - found["avg_score"]
-    second: dict[str, Values] = {"variance": (gap * gap).mean()}
+    second: dict[str, Values] = {"variance": (gap * gap).sum()}
     for scale in model.scales:
         own = columns[f"contribution_{scale.metric}"] - found[f"mean_{scale.metric}"]
-        second[f"cov_{scale.metric}"] = (own * gap).mean()
+        second[f"cov_{scale.metric}"] = (own * gap).sum()
     return found | table.collect(second)
 
 
@@ -45,7 +44,9 @@ def effective_weights(found: Mapping[str, float], model: Model) -> dict[str, flo
     """
     variance = found["variance"]
     return {
-        scale.metric: found[f"cov_{scale.metric}"] / variance if variance > 1e-18 else None
+        scale.metric: found[f"cov_{scale.metric}"] / variance
+        if variance > 1e-18 * model.products
+        else None
         for scale in model.scales
     }
 

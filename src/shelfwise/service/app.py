@@ -237,14 +237,20 @@ def _about_keys(records: Records, *, keep: bool) -> list[Notice]:
     notices = []
     if results:
         notices.append(
-            Notice("result_keys_ignored", f"Keys that name a result were ignored: {_listed(results)}.",
-                   "Results are computed, never taken from the request.")
-        )  # fmt: skip
+            Notice(
+                "result_keys_ignored",
+                f"Keys that name a result were ignored: {_listed(results)}.",
+                "Results are computed, never taken from the request.",
+            )
+        )
     if unknown and not keep:
         notices.append(
-            Notice("unknown_keys_dropped", f"Unknown keys were dropped: {_listed(unknown)}.",
-                   "extra=keep gives them back.")
-        )  # fmt: skip
+            Notice(
+                "unknown_keys_dropped",
+                f"Unknown keys were dropped: {_listed(unknown)}.",
+                "extra=keep gives them back.",
+            )
+        )
     return notices
 
 

@@ -28,7 +28,7 @@ MEANINGS = {
     "units_per_day": "Units sold a day, where the period is given.",
     "contributions": "Points of each metric, unrounded (explain=1).",
     "percentile": "Share of the other products that score no better (explain=1).",
-    "abc_class": "A: the first 80 % of revenue, B: the next 15 %, C: the rest, N: none (explain=1).",
+    "abc_class": "A: first 80 % of revenue, B: next 15 %, C: the rest, N: none (explain=1).",
 }
 """What a computed key means, where its schema does not say it."""
 
