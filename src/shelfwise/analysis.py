@@ -22,10 +22,17 @@ from shelfwise.formula import Values, where
 from shelfwise.model import Model, Tiering
 from shelfwise.notices import Notice, best_sellers, best_sellers_low
 from shelfwise.pipeline import apply, fit, tiers_under
-from shelfwise.pipeline.features import SHOWN, features, flags
+from shelfwise.pipeline.features import SHOWN, computed, features, flags
 from shelfwise.pipeline.table import Arrays, Frame, Table
 from shelfwise.pipeline.tier import LABELS, SMALL_GROUP, within_groups
-from shelfwise.pipeline.totals import ABC, classify, concentration, effective_weights, summarize
+from shelfwise.pipeline.totals import (
+    ABC,
+    abc_class,
+    abc_cuts,
+    concentration,
+    effective_weights,
+    summarize,
+)
 from shelfwise.pipeline.unlock import units_to_reach
 from shelfwise.profile import Profile, load_profile
 from shelfwise.settings import load_settings
@@ -96,12 +103,15 @@ class Analysis:
         self.table = table
         self.model = model
         self.group_by = group_by
-        self._found = summarize(table, model)
-        self.summary = self._summary()
+        # What is summed up several times is computed once, without names and texts.
+        names = [n for n in _SCORED if n in table.columns]
+        self._scored = scored = table.checkpoint(names + self._weighed())
+        self._found = summarize(scored, model)
+        self.summary = self._summary(scored)
         about = (
-            notices.about_fit(table, model, self.summary)
+            notices.about_fit(scored, model, self.summary)
             if fitted
-            else notices.about_apply(table, model)
+            else notices.about_apply(scored, model)
         )
         small = int(self._found.get("small_groups", 0))
         self.warnings: list[Notice] = [
@@ -123,6 +133,12 @@ class Analysis:
         return pl.DataFrame(rows, schema=schema, orient="row")
 
     @cached_property
+    def ranked(self) -> Table:
+        """The scored table with rank and ABC class, which need a look at all rows."""
+        classes = abc_class(self.table.columns["revenue"], abc_cuts(self._scored))
+        return self.table.with_columns({"abc_class": classes}).rank("_key", "rank")
+
+    @cached_property
     def products(self) -> Any:
         """The input with metrics, contributions, score, rank, tiers and flags.
 
@@ -130,7 +146,7 @@ class Analysis:
         frame for a path or a list; a DuckDB relation where the engine is DuckDB. `flags`
         are names with a blank between.
         """
-        table = classify(self.table)
+        table = self.ranked
         numeric = [name for name in self._numeric if name in table.columns]
         coded = [name for name in _CODED if name in table.columns]
         results = {*numeric, *coded, "flags"}
@@ -217,6 +233,11 @@ class Analysis:
         """
         return answer.clustering(self.table, self.model)
 
+    def _weighed(self) -> list[str]:
+        kinds = ("", "z_", "contribution_")
+        names = [f"{kind}{s.metric}" for s in self.model.scales for kind in kinds]
+        return [name for name in names if name not in _SCORED]
+
     @property
     def _numeric(self) -> list[str]:
         metrics = dict.fromkeys((*SHOWN, *(s.metric for s in self.model.scales)))
@@ -224,12 +245,12 @@ class Analysis:
         grouped = ["group_size", "score_in_group", "rank_in_group"]
         return [*metrics, "units_per_day", *contributions, "performance_score", "rank", *grouped]
 
-    def _summary(self) -> dict[str, Any]:
+    def _summary(self, scored: Table) -> dict[str, Any]:
         found = self._found
         if self.group_by:
-            small = self.table.columns["group_size"] < SMALL_GROUP
-            found |= self.table.collect({"small_groups": where(small, 1.0, 0.0).sum()})
-        counted = self.table.counts("performance_tier", "cluster")
+            small = scored.columns["group_size"] < SMALL_GROUP
+            found |= scored.collect({"small_groups": where(small, 1.0, 0.0).sum()})
+        counted = scored.counts("performance_tier", "cluster")
         both = {(t, c): counted.get((t, c), 0) for t in LABELS for c in LABELS}
         return {
             "products": self.table.height,
@@ -328,6 +349,24 @@ _CODED = {
 }
 
 
+_SCORED = (
+    "price",
+    "units_sold",
+    "stock",
+    "net_revenue",
+    "revenue",
+    "stock_ratio",
+    "sales_velocity",
+    "performance_score",
+    "_key",
+    "_quota",
+    "performance_tier",
+    "cluster",
+    "group_size",
+)
+"""What summary and warnings read, beside the columns of the weighed metrics."""
+
+
 def _label(code: nw.Expr, labels: Mapping[int, str]) -> nw.Expr:
     (_, last), *others = labels.items()
     text: Any = nw.lit(last)
@@ -415,14 +454,18 @@ def analyze_source(
     coreset_rows: int | None = None,
 ) -> Analysis:
     """Score a source that is open and checked; what `analyze` and the service share."""
-    table = features(source.table, profile, _days(period)).checkpoint()
-    rows = coreset_rows or load_settings().coreset_rows
-    fitted = model or fit(table, profile, tiering, rows)
-    table = apply(table, fitted).rank("_key", "rank")
+    table = features(source.table, profile, _days(period))
+    fitted = model
+    if fitted is None:
+        metrics = computed(profile, set(source.table.columns))
+        # A fit passes over the metrics a dozen times: they alone are kept for it.
+        narrow = table.checkpoint([metric.name for metric in metrics])
+        fitted = fit(narrow, profile, tiering, coreset_rows or load_settings().coreset_rows)
+    table = apply(table, fitted)
     if group_by:
         shares = (profile.high_share, profile.low_share)
         table = within_groups(table, group_by, fitted.scales, shares)
-    return Analysis(source, table.checkpoint(), fitted, group_by, fitted=model is None)
+    return Analysis(source, table, fitted, group_by, fitted=model is None)
 
 
 def _one_of(what: str, value: object, known: tuple[str, ...]) -> None:

@@ -22,7 +22,7 @@ from shelfwise.metrics import METRIC
 from shelfwise.pipeline.features import SHOWN, flags
 from shelfwise.pipeline.table import Arrays, Frame, Table
 from shelfwise.pipeline.tier import LABELS
-from shelfwise.pipeline.totals import ABC, classify
+from shelfwise.pipeline.totals import ABC, abc_class, abc_cuts
 from shelfwise.pipeline.unlock import units_to_reach
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def as_date_like(value: Any) -> bool:
 
 def _results(analysis: "Analysis", *, explain: bool, full: bool) -> dict[str, Any]:
     """The computed columns: arrays of floats, or lists of what is no number."""
-    table = _in_memory(analysis.table)
+    table = _in_memory(analysis.table.rank("_key", "rank"))
     columns = table.columns
     metrics = dict.fromkeys((*SHOWN, *(scale.metric for scale in analysis.model.scales)))
     results: dict[str, Any] = {}
@@ -217,7 +217,7 @@ def _explained(table: Arrays, analysis: "Analysis", *, full: bool) -> dict[str, 
         "percentile": [None] * n
         if n < 2
         else _rounded(100 * (n - columns["rank"]) / (n - 1), MONEY_DECIMALS, full),
-        "abc_class": Coded(classify(table).columns["abc_class"], _ABC_TEXTS),
+        "abc_class": Coded(abc_class(columns["revenue"], abc_cuts(table)), _ABC_TEXTS),
         "to_high": [None if np.isnan(units) else units for units in more.tolist()],
     }
 

@@ -19,8 +19,11 @@ LISTED = 50
 """Problems that an error lists; all are counted."""
 
 CONTROL = re.compile(r"[\x00-\x1f]")
+# Blanks beyond ASCII stand here as themselves: engines write their escapes differently.
+BLANKS = "\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+EMPTY_OR_CONTROL = rf"[\x00-\x1f]|^[\s{BLANKS}]*$"
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
-SIGNS = r"[\s\u00a0\u202f$€£¥₹₽₩₺]|EUR|USD|GBP|CHF|kr|zł"
+SIGNS = rf"[\s{BLANKS}$€£¥₹₽₩₺]|EUR|USD|GBP|CHF|kr|zł"
 COMMA_THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+\.\d+$|^[+-]?\d{1,3}(,\d{3}){2,}$"
 POINT_THOUSANDS = r"^[+-]?\d{1,3}(\.\d{3})+,\d+$|^[+-]?\d{1,3}(\.\d{3}){2,}$"
 COMMA_DECIMALS = r"^[+-]?\d+,(\d{1,2}|\d{4,})$|^[+-]?0,\d+$"

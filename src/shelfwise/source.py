@@ -68,7 +68,6 @@ def open_source(
         lazy = checked.frame
         assert isinstance(lazy, nw.LazyFrame)
         kept = tuple(n for n in names if not n.startswith("_"))
-        lazy = frames.compute_once(lazy)
         result = Source(Frame(lazy, checked.height, frames.compute_once), names=kept)
     else:
         extra = [group_by] if group_by and group_by not in wanted else []
@@ -125,8 +124,9 @@ def _open_path(path: Path, engine: Engine | None) -> Any:
         return _rows_of(path, kind)
     if kind in ("arrow", "xlsx"):
         return files.read_frame(path, kind)
-    relation = files.open_relation(path, kind)
-    return relation if engine == "duckdb" else files.collect(relation, path)
+    if engine == "duckdb":
+        return files.open_relation(path, kind, keep=True)
+    return files.collect(files.open_relation(path, kind), path)
 
 
 def _rows_of(path: Path, kind: str) -> list[Any]:

@@ -57,12 +57,12 @@ def read_bytes(path: Path) -> bytes:
         raise UnreadableError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def open_relation(path: Path, kind: str) -> Any:
+def open_relation(path: Path, kind: str, *, keep: bool = False) -> Any:
     """A DuckDB relation over a CSV or Parquet file; CSV columns all as text.
 
     Text keeps leading zeros and lets the checks say which cell is no number. The
     separator of CSV is found by the reader; a row that does not fit is an error that
-    names its line.
+    names its line. With `keep` the rows of a CSV stay in the engine, to be read again.
     """
     import duckdb
 
@@ -73,9 +73,14 @@ def open_relation(path: Path, kind: str) -> Any:
     try:
         if kind == "parquet":
             return connection.read_parquet(str(path))
-        return connection.read_csv(
+        relation = connection.read_csv(
             str(path), all_varchar=True, header=True, null_padding=False, encoding=_encoding(path)
         )
+        if not keep:
+            return relation
+        # Text is parsed once: every statistic would read the file again.
+        relation.query("rows", "CREATE TEMP TABLE products AS SELECT * FROM rows")
+        return connection.table("products")
     except duckdb.Error as error:
         raise unreadable(path, error) from error
 

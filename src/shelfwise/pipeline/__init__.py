@@ -6,10 +6,9 @@ columns that follow from a model. Steps are pure and stand in files named for th
     check  features  normalize  score  tier  cluster  totals
 """
 
-from shelfwise.errors import ModelError
+from shelfwise.errors import InputError, ModelError
 from shelfwise.model import Model, Scale, Tiering
 from shelfwise.pipeline.cluster import cluster, fit_centers
-from shelfwise.pipeline.features import computed
 from shelfwise.pipeline.normalize import fit_scales, normalize
 from shelfwise.pipeline.score import key, score
 from shelfwise.pipeline.table import Table
@@ -19,7 +18,7 @@ from shelfwise.profile import Profile
 
 def fit(table: Table, profile: Profile, tiering: Tiering, coreset_rows: int) -> Model:
     """Learn ranges, cuts and centers from a table that has its metrics."""
-    _, withheld = computed(profile, set(table.columns))
+    withheld = _withheld(table, profile)
     scales = fit_scales(table, profile, withheld)
     table = _scored(table, scales)
     table = table.checkpoint([*(f"z_{scale.metric}" for scale in scales), "_key"])
@@ -57,10 +56,20 @@ def apply(table: Table, model: Model) -> Table:
 
 def tiers_under(table: Table, profile: Profile) -> Table:
     """The table with the scores and quota tiers of another profile, without clusters."""
-    _, withheld = computed(profile, set(table.columns))
-    table = _scored(table, fit_scales(table, profile, withheld))
+    table = _scored(table, fit_scales(table, profile, _withheld(table, profile)))
     cut_high, cut_low = fit_cuts(table, profile.high_share, profile.low_share)
     return table.with_columns({"performance_tier": tier(table.columns["_key"], cut_high, cut_low)})
+
+
+def _withheld(table: Table, profile: Profile) -> tuple[str, ...]:
+    """The weighed metrics that the products' columns do not allow."""
+    withheld = tuple(t.metric for t in profile.terms if t.metric not in table.columns)
+    if len(withheld) == len(profile.terms):
+        raise InputError(
+            f"No metric of profile {profile.name} can be computed: stock is not given.",
+            "Give the stock column, or choose another profile.",
+        )
+    return withheld
 
 
 def _scored(table: Table, scales: tuple[Scale, ...], *, clipped: bool = True) -> Table:

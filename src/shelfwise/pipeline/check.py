@@ -140,6 +140,8 @@ def _number(name: str, dtype: Any) -> nw.Expr:
 
 def _absent(column: Column, dtype: Any) -> nw.Expr:
     value = nw.col(column.name)
+    if dtype == nw.String and column.required and column.kind in ("id", "text"):
+        return value.is_null()
     if dtype == nw.String:
         return value.is_null() | (value.str.strip_chars() == "")
     return _number(column.name, dtype).is_null() if dtype.is_float() else value.is_null()
@@ -161,7 +163,9 @@ def _bad_value(column: Column, dtype: Any) -> nw.Expr:
     if column.kind in ("id", "text"):
         if dtype != nw.String:
             return value.is_null()
-        return (value.str.len_chars() > column.max_length) | value.str.contains(c.CONTROL.pattern)
+        # Blank and control characters by one pattern: a second pass over names costs seconds.
+        wrong = c.EMPTY_OR_CONTROL if column.required else c.CONTROL.pattern
+        return (value.str.len_chars() > column.max_length) | value.str.contains(wrong)
     if column.kind == "boolean" and dtype == nw.String:
         return ~value.str.strip_chars().str.to_lowercase().is_in([*c.TRUE, *c.FALSE])
     if column.kind == "date" and dtype == nw.String:

@@ -38,10 +38,8 @@ def fit_centers(table: Table, scales: Sequence[Scale], coreset_rows: int) -> Cen
         cells, counts = table.cells(names, bins)
         centers = _few(cells)
         if centers is None:
-            starts = [
-                _kmeans(cells, counts, 1, SEED + start).cluster_centers_ for start in range(STARTS)
-            ]
-            centers = _refined(table, names, _distinct(starts))
+            starts = [_kmeans(cells, counts, 1, SEED + start) for start in range(STARTS)]
+            centers = _refined(table, names, _promising(starts))
     # Mean score of a cluster is linear in its center, so the centers alone give the order.
     ordered = sorted(centers.tolist(), key=lambda c: (-float(weights @ c), [-x for x in c]))
     labels = {1: ("Medium",), 2: ("High", "Low"), 3: TIERS}[len(ordered)]
@@ -107,10 +105,18 @@ def _kmeans(points: Floats, weights: Floats | None, starts: int, seed: int) -> A
         return estimator.fit(points, sample_weight=weights)
 
 
-def _distinct(starts: list[Floats]) -> list[Floats]:
+def _promising(starts: Sequence[Any]) -> list[Floats]:
+    """The different solutions whose inertia on the cells is within 0.2 % of the best.
+
+    The cells' inertia differs from that of all rows by less, so no other start can win.
+    """
+    least = min(start.inertia_ for start in starts)
     found: list[Floats] = []
-    for centers in (start[np.lexsort(start.T[::-1])] for start in starts):
-        if not any(np.abs(centers - other).max() < 1e-3 for other in found):
+    for start in starts:
+        centers = start.cluster_centers_
+        centers = centers[np.lexsort(centers.T[::-1])]
+        close = start.inertia_ <= 1.002 * least
+        if close and not any(np.abs(centers - other).max() < 1e-2 for other in found):
             found.append(centers)
     return found
 

@@ -20,23 +20,22 @@ SHOWN = ("revenue", "stock_ratio", "sales_velocity")
 """Metrics that every answer has, whatever the profile weighs."""
 
 
-def computed(profile: Profile, given: set[str]) -> tuple[tuple[Metric, ...], tuple[str, ...]]:
-    """The metrics that the columns allow, and the names of those withheld.
+def computed(profile: Profile, given: set[str]) -> tuple[Metric, ...]:
+    """The metrics that the columns allow: those always shown, and those weighed.
 
     A metric is withheld only when the stock column is absent altogether; other columns
     that the profile needs are asked for by the check.
     """
     names = dict.fromkeys((*SHOWN, *(term.metric for term in profile.terms)))
     metrics = [profile.metric(name) for name in names]
-    usable = tuple(metric for metric in metrics if metric.formula(given) is not None)
-    return usable, tuple(m.name for m in metrics if m not in usable)
+    return tuple(metric for metric in metrics if metric.formula(given) is not None)
 
 
 def features(table: Table, profile: Profile, period_days: float | None = None) -> Table:
     """The table with a column for each metric, and `units_per_day` where a period is known."""
-    metrics, _ = computed(profile, set(table.columns))
+    metrics = computed(profile, set(table.columns))
     table = table.with_columns({m.name: m.evaluate(table.columns) for m in metrics})
-    if profile.zero_price == "allow":
+    if profile.zero_price == "allow" and "sales_velocity" in table.columns:
         columns = table.columns
         velocity = columns["sales_velocity"]
         paid = where(columns["price"] > 0, velocity, float("inf")).min()

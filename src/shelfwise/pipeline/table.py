@@ -18,6 +18,8 @@ from shelfwise.formula import Values, floor
 Floats = NDArray[np.float64]
 Lazy = nw.LazyFrame[Any]
 
+DIRECT = 300_000
+"""Rows of a whole column that an engine hands over to be sorted here."""
 COLLECT = 50_000
 """Rows of one bin that an engine hands over to be sorted here."""
 BINS = 4096
@@ -209,22 +211,28 @@ class Frame:
     def order_statistics(self, name: str, positions: Sequence[int]) -> list[float]:
         found: dict[int, float] = {}
 
+        def collect(low: float, high: float, wanted: Sequence[int], start: int) -> None:
+            values = self._values(name, low, high)
+            found.update({p: float(values[p - start]) for p in wanted})
+
         def refine(low: float, high: float, wanted: list[int], below: int) -> None:
             bins = self._bins(name, low, high)
             end = below + np.cumsum(bins["n"])
             for index in np.unique(np.searchsorted(end, wanted, side="right")):
-                start = int(end[index] - bins["n"][index])
+                count = int(bins["n"][index])
+                start = int(end[index]) - count
                 inside = [p for p in wanted if start <= p < end[index]]
                 least, most = float(bins["low"][index]), float(bins["high"][index])
                 if least == most:
                     found.update(dict.fromkeys(inside, least))
-                elif bins["n"][index] <= COLLECT:
-                    values = self._values(name, least, most)
-                    found.update({p: float(values[p - start]) for p in inside})
+                elif count <= COLLECT:
+                    collect(least, most, inside, start)
                 else:
                     refine(least, most, inside, start)
 
-        if positions:
+        if self.height <= DIRECT:
+            collect(-np.inf, np.inf, positions, 0)
+        elif positions:
             ends = self._ends(name)
             refine(ends["low"], ends["high"], sorted(set(positions)), 0)
         return [found[position] for position in positions]
@@ -240,19 +248,22 @@ class Frame:
             ranked = self.frame.with_columns(**{into: best.over(within)})
             return self._with(ranked)
         # A window over the whole table would move every row to one partition. So: count
-        # the rows of each bin, add up the few counts, and rank inside the bins only.
+        # the rows of each distinct value, add up within bins of values, and join back.
         ends = self._ends(name)
-        binned = self.frame.with_columns(_bin=_bin_of(name, ends["low"], ends["high"], 65_536))
-        counts = binned.group_by("_bin").agg(_n=nw.len())
-        offsets = counts.with_columns(
-            _above=nw.col("_n").sum() - nw.col("_n").cum_sum().over(order_by="_bin")
-        ).select(nw.col("_bin").alias("_bin_of_offset"), "_above")
-        joined = binned.join(offsets, left_on="_bin", right_on="_bin_of_offset", how="left")
-        ranked = joined.with_columns(
-            **{into: (best.over("_bin") + nw.col("_above")).cast(nw.Int64)}
-        ).drop("_bin", "_above")
-        extra = [c for c in ranked.collect_schema().names() if c == "_bin_of_offset"]
-        return self._with(ranked.drop(*extra) if extra else ranked)
+        values = self.frame.group_by(name).agg(_n=nw.len())
+        values = values.with_columns(_bin=_bin_of(name, ends["low"], ends["high"], 65_536))
+        values = self._compute_once(values)
+        bins = values.group_by("_bin").agg(_in_bin=nw.col("_n").sum())
+        offsets = bins.with_columns(
+            _above=nw.col("_in_bin").sum() - nw.col("_in_bin").cum_sum().over(order_by="_bin")
+        ).select(nw.col("_bin").alias("_place"), "_above", "_in_bin")
+        upto = nw.col("_n").cum_sum().over("_bin", order_by=name)
+        joined = values.with_columns(_upto=upto).join(
+            offsets, left_on="_bin", right_on="_place", how="left"
+        )
+        rank = nw.col("_above") + nw.col("_in_bin") - nw.col("_upto") + 1
+        ranks = joined.select(name, rank.cast(nw.Int64).alias(into))
+        return self._with(self.frame.join(self._compute_once(ranks), on=name, how="left"))
 
     def size_within(self, group: str, into: str) -> "Frame":
         return self._with(self.frame.with_columns(**{into: nw.len().over(group)}))

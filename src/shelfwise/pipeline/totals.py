@@ -51,16 +51,20 @@ def effective_weights(found: Mapping[str, float], model: Model) -> dict[str, flo
     }
 
 
-def classify(table: Table, measure: str = "revenue", into: str = "abc_class") -> Table:
-    """Adds the ABC class by the share earned before the item (codes 3 A, 2 B, 1 C, 0 N).
+def abc_cuts(table: Table, measure: str = "revenue") -> tuple[float, float]:
+    """The smallest values that are still A, and still B."""
+    cut_a, cut_b = table.shares(measure, (A_SHARE, B_SHARE))
+    return cut_a, cut_b
+
+
+def abc_class(value: Values, cuts: tuple[float, float]) -> Values:
+    """Codes of ABC classes (see ABC) by the share earned before the item.
 
     A while strictly larger values hold under 80 % of the positive total, B under 95 %,
     else C; zero and negative values are N. Equal values share a class.
     """
-    cut_a, cut_b = table.shares(measure, (A_SHARE, B_SHARE))
-    value = table.columns[measure]
-    classes = where(value >= cut_a, 3, where(value >= cut_b, 2, 1))
-    return table.with_columns({into: where(value > 0, classes, 0)})
+    classes = where(value >= cuts[0], 3, where(value >= cuts[1], 2, 1))
+    return where(value > 0, classes, 0)
 
 
 ABC = {3: "A", 2: "B", 1: "C", 0: "N"}
