@@ -153,7 +153,11 @@ class Analysis:
         if isinstance(table, Frame):
             texts = {name: _label(nw.col(name), _CODED[name]) for name in coded}
             labeled = table.frame.with_columns(**texts, flags=_flag_text(flags(table.columns)))
-            inputs = [name for name in self.source.names if name not in results]
+            inputs = [
+                nw.col(f"given {name}").alias(name)
+                for name in self.source.names
+                if name not in results
+            ]
             return labeled.select(*inputs, *numeric, *coded, "flags").to_native()
         columns: Mapping[str, Any] = table.columns
         given = self.source.frame
@@ -273,10 +277,10 @@ class Analysis:
         best = self._found["max_score"]
         if isinstance(self.table, Frame):
             highest = self.table.frame.filter(nw.col("performance_score") == best)
-            ordered = highest.select("name", "revenue", "product_id").sort(
-                "revenue", "product_id", descending=[True, False]
+            ordered = highest.select("given name", "revenue", "given product_id").sort(
+                "revenue", "given product_id", descending=[True, False]
             )
-            return str(ordered.head(1).collect(backend="polars")["name"][0])
+            return str(ordered.head(1).collect(backend="polars")["given name"][0])
         columns = self.table.columns
         places = np.flatnonzero(columns["performance_score"] == best)
         place = int(places[np.argmax(columns["revenue"][places])])
@@ -286,7 +290,7 @@ class Analysis:
         if self.source.frame is None:
             values = self.source.given[name]
             return [values[row] for row in rows]
-        return self.source.frame[name][list(rows)].to_list()
+        return self.source.frame[name][[int(row) for row in rows]].to_list()
 
     def _row(self, product_id: int | str) -> dict[str, Any]:
         products = nw.from_native(self.products)
@@ -307,7 +311,8 @@ class Analysis:
         wanted = ["revenue", "_before", "performance_tier"]
         if isinstance(after, Frame):
             moved = after.frame.filter(nw.col("performance_tier") != nw.col("_before"))
-            selected = moved.select("product_id", "name", *wanted)
+            ids = [nw.col(f"given {name}").alias(name) for name in ("product_id", "name")]
+            selected = moved.select(*ids, *wanted)
             changed: pl.DataFrame = selected.collect(backend="polars").to_native()
         else:
             rows = np.flatnonzero(columns["performance_tier"] != columns["_before"])
@@ -464,7 +469,7 @@ def analyze_source(
     table = apply(table, fitted)
     if group_by:
         shares = (profile.high_share, profile.low_share)
-        table = within_groups(table, group_by, fitted.scales, shares)
+        table = within_groups(table, fitted.scales, shares)
     return Analysis(source, table, fitted, group_by, fitted=model is None)
 
 
@@ -479,7 +484,8 @@ def _days(period: Period | None) -> float | None:
     if isinstance(period, tuple):
         try:
             first, last = (
-                day if isinstance(day, dt.date) else dt.date.fromisoformat(day) for day in period
+                day if type(day) is dt.date else dt.date.fromisoformat(day)  # type: ignore[arg-type]
+                for day in period
             )
         except (ValueError, TypeError) as error:
             raise InputError(

@@ -4,7 +4,7 @@
 structs; large ones as columns, which is several times faster.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -17,7 +17,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from shelfwise.cells import Rejection, as_date
-from shelfwise.columns import COLUMN
+from shelfwise.columns import COLUMN, RESULTS
+from shelfwise.engines.records import PLAIN_KEY, Huge
 from shelfwise.metrics import METRIC
 from shelfwise.pipeline.features import SHOWN, flags
 from shelfwise.pipeline.table import Arrays, Frame, Table
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 MONEY_DECIMALS, RATIO_DECIMALS = 2, 6
 COLUMNAR_ROWS = 2_000
+_SCALARS = {int, float, str, bool, type(None)}
 SILHOUETTE_SAMPLE = 3_000
 MAX_REJECTED = 1_000
 
@@ -57,23 +59,24 @@ _ABC_TEXTS = [ABC[code] for code in sorted(ABC)]
 
 def to_dict(analysis: "Analysis", *, explain: bool, full: bool) -> dict[str, Any]:
     """The answer as plain values, in the order of the request."""
-    columns = _given(analysis) | _results(analysis, explain=explain, full=full)
+    given, table = _rows(analysis)
+    columns = given | _results(table, analysis, explain=explain, full=full)
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*_lists(columns), strict=True)]
     return {"status": "success", "data": rows} | _tail(analysis, full=full)
 
 
 def encode(analysis: "Analysis", *, explain: bool = False, full: bool = False) -> list[bytes]:
     """The same answer as JSON, in parts to be sent one after the other."""
-    given = _given(analysis)
-    results = _results(analysis, explain=explain, full=full)
+    given, table = _rows(analysis)
+    results = _results(table, analysis, explain=explain, full=full)
     tail = b"," + msgspec.json.encode(_tail(analysis, full=full))[1:]
     if analysis.table.height >= COLUMNAR_ROWS and not explain:
         rows = _encode_columns(given, results)
         if rows is not None:
             return [b'{"status":"success","data":[', rows, b"]", tail]
     columns = given | results
-    row = _struct(tuple(columns))
-    encoded = msgspec.json.encode([row(*values) for values in zip(*_lists(columns), strict=True)])
+    make = _row_maker(tuple(columns))
+    encoded = _ENCODER.encode([make(*values) for values in zip(*_lists(columns), strict=True)])
     return [b'{"status":"success","data":', encoded, tail]
 
 
@@ -131,30 +134,31 @@ def _rand(counts: NDArray[np.float64]) -> float:
     return 1.0 if most == expected else (both - expected) / (most - expected)
 
 
-def _given(analysis: "Analysis") -> dict[str, Any]:
-    """The known optional columns and the required ones, as they came."""
+def _rows(analysis: "Analysis") -> tuple[dict[str, Any], Arrays]:
+    """The columns as they came, without names of results, and the ranked table.
+
+    An engine gives rows in any order, so both come out of one collection.
+    """
     source = analysis.source
-    results = {*METRIC, *_RESULTS}
-    if source.frame is None and not isinstance(analysis.table, Frame):
-        return {name: values for name, values in source.given.items() if name not in results}
-    frame = source.frame
-    if frame is None:
-        names = [n for n in source.names if n not in results]
-        assert isinstance(analysis.table, Frame)
-        frame = analysis.table.frame.select(*names).collect(backend="polars")
-    return {name: _plain(frame[name].to_list()) for name in frame.columns if name not in results}
-
-
-_RESULTS = (
-    "units_per_day", "performance_score", "rank", "performance_tier", "cluster", "flags",
-    "contributions", "percentile", "abc_class", "to_high", "group_size", "score_in_group",
-    "rank_in_group", "tier_in_group",
-)  # fmt: skip
+    if isinstance(analysis.table, Frame):
+        ranked = analysis.ranked
+        assert isinstance(ranked, Frame)
+        frame = ranked.frame.sort("rank", "given product_id").collect(backend="polars")
+        given = {name: _plain(frame[f"given {name}"].to_list()) for name in source.names}
+        numeric = [n for n, dtype in frame.collect_schema().items() if dtype.is_numeric()]
+        table = Arrays({name: frame[name].to_numpy() for name in numeric})
+    else:
+        table = analysis.table.rank("_key", "rank")  # type: ignore[assignment]  # Arrays stay so
+        given = source.given
+        if source.frame is not None:
+            columns = source.frame.columns
+            given = {name: _plain(source.frame[name].to_list()) for name in columns}
+    return {name: values for name, values in given.items() if not is_result(name)}, table
 
 
 def is_result(key: str) -> bool:
     """True for a key that the answer computes, and an input must therefore not bring."""
-    return key in _RESULTS or key in METRIC
+    return key in RESULTS or key in METRIC
 
 
 def _plain(values: list[Any]) -> list[Any]:
@@ -170,9 +174,8 @@ def as_date_like(value: Any) -> bool:
     return hasattr(value, "isoformat") and as_date(value) is not None
 
 
-def _results(analysis: "Analysis", *, explain: bool, full: bool) -> dict[str, Any]:
-    """The computed columns: arrays of floats, or lists of what is no number."""
-    table = _in_memory(analysis.table.rank("_key", "rank"))
+def _results(table: Arrays, analysis: "Analysis", *, explain: bool, full: bool) -> dict[str, Any]:
+    """The computed columns: arrays of floats, or codes of what is no number."""
     columns = table.columns
     metrics = dict.fromkeys((*SHOWN, *(scale.metric for scale in analysis.model.scales)))
     results: dict[str, Any] = {}
@@ -195,16 +198,6 @@ def _results(analysis: "Analysis", *, explain: bool, full: bool) -> dict[str, An
     if explain:
         results |= _explained(table, analysis, full=full)
     return results
-
-
-def _in_memory(table: Table) -> Arrays:
-    """A lazy table's result columns, collected: an answer needs them all."""
-    if isinstance(table, Arrays):
-        return table
-    assert isinstance(table, Frame)
-    frame = table.frame.collect(backend="polars")
-    names = [n for n, dtype in frame.collect_schema().items() if dtype.is_numeric()]
-    return Arrays({name: frame[name].to_numpy() for name in names})
 
 
 def _explained(table: Arrays, analysis: "Analysis", *, full: bool) -> dict[str, Any]:
@@ -242,9 +235,22 @@ def _lists(columns: Mapping[str, Any]) -> list[list[Any]]:
 
 
 @lru_cache(maxsize=64)
-def _struct(keys: tuple[str, ...]) -> type[msgspec.Struct]:
+def _row_maker(keys: tuple[str, ...]) -> Callable[..., Any]:
+    """What makes a row to encode of its values: a struct, or a dict for unusual keys."""
+    if not all(PLAIN_KEY.fullmatch(key) for key in keys):
+        return lambda *values: dict(zip(keys, values, strict=True))
     names = {f"f{i}": key for i, key in enumerate(keys)}
     return msgspec.defstruct("Row", [(name, Any) for name in names], rename=names, gc=False)
+
+
+def _as_it_came(value: Any) -> msgspec.Raw:
+    """A number that no float holds, given back in its own digits."""
+    if isinstance(value, Huge):
+        return msgspec.Raw(value.text.encode())
+    raise NotImplementedError(f"{type(value)} cannot be encoded")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_as_it_came)
 
 
 def _encode_columns(given: Mapping[str, list[Any]], results: Mapping[str, Any]) -> bytes | None:
@@ -252,8 +258,12 @@ def _encode_columns(given: Mapping[str, list[Any]], results: Mapping[str, Any]) 
     series = []
     whole_after: list[str] = []
     keys = [*given, *results]
+    if not all(PLAIN_KEY.fullmatch(key) for key in keys):
+        return None
     for name, values in given.items():
         types = set(map(type, values))
+        if not types <= _SCALARS:
+            return None
         if types == {int, float} and _mends(values):
             # One float column would write 150 as 150.0: what follows the key is mended below.
             whole_after.append(keys[keys.index(name) + 1])
@@ -282,7 +292,8 @@ def _encode_columns(given: Mapping[str, list[Any]], results: Mapping[str, Any]) 
 
 def _mends(values: list[Any]) -> bool:
     """True where every float has a fraction, so that `.0` marks just the integers."""
-    return all(type(v) is int or not v.is_integer() for v in values) and max(values) < 1e15
+    fractions = all(type(v) is int or not v.is_integer() for v in values)
+    return fractions and max(values) < 1e15 and min(values) > -1e15
 
 
 def rejected_rows(rejected: list[Rejection]) -> list[dict[str, str]]:

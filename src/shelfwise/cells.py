@@ -22,15 +22,21 @@ CONTROL = re.compile(r"[\x00-\x1f]")
 # Blanks beyond ASCII stand here as themselves: engines write their escapes differently.
 BLANKS = "\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 EMPTY_OR_CONTROL = rf"[\x00-\x1f]|^[\s{BLANKS}]*$"
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 SIGNS = rf"[\s{BLANKS}$€£¥₹₽₩₺]|EUR|USD|GBP|CHF|kr|zł"
-COMMA_THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+\.\d+$|^[+-]?\d{1,3}(,\d{3}){2,}$"
-POINT_THOUSANDS = r"^[+-]?\d{1,3}(\.\d{3})+,\d+$|^[+-]?\d{1,3}(\.\d{3}){2,}$"
-COMMA_DECIMALS = r"^[+-]?\d+,(\d{1,2}|\d{4,})$|^[+-]?0,\d+$"
+COMMA_THOUSANDS = r"^[+-]?[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]+$|^[+-]?[0-9]{1,3}(?:,[0-9]{3}){2,}$"
+POINT_THOUSANDS = r"^[+-]?[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+$|^[+-]?[0-9]{1,3}(?:\.[0-9]{3}){2,}$"
+COMMA_DECIMALS = r"^[+-]?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})$|^[+-]?0,[0-9]+$"
 """Unmistakable ways to write a number; `1,234` is none, it may be a thousand or 1.234."""
 TRUE = {"true": True, "yes": True, "y": True, "1": True, "t": True}
 FALSE = {"false": False, "no": False, "n": False, "0": False, "f": False, "": False}
-DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+_DAYS = (
+    "[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    "|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+)
+_LEAP = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29"
+DATE = rf"^\s*(?:{_DAYS}|{_LEAP})(?:[T ]00:00(?::00(?:\.0+)?)?)?\s*$"
+"""A day that exists, written 2026-01-31; the midnight that some programs add is no harm."""
 
 
 def complaint(column: Column, value: object, *, text_is_fine: bool = False) -> str | None:
@@ -100,8 +106,10 @@ def as_date(value: object) -> dt.date | None:
         return value.date()
     if isinstance(value, dt.date):
         return value
+    if not isinstance(value, str) or not re.search(DATE, value):
+        return None
     try:
-        return dt.date.fromisoformat(str(value).strip()[:10])
+        return dt.date.fromisoformat(value.strip()[:10])
     except ValueError:
         return None
 
@@ -151,7 +159,7 @@ def _number(text: str) -> object:
     if not NUMBER.fullmatch(bare):
         return text
     number = float(bare)
-    return int(number) if re.fullmatch(r"[+-]?\d{1,15}", bare) else number
+    return int(number) if re.fullmatch(r"[+-]?[0-9]{1,15}", bare) else number
 
 
 @dataclass(frozen=True, slots=True)

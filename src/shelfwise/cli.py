@@ -4,6 +4,7 @@ import csv
 import ipaddress
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from shelfwise.errors import (
     MissingExtraError,
     ModelError,
     NotFoundError,
+    OutputError,
     ProfileError,
     RejectedRowsError,
     SettingError,
@@ -39,6 +41,7 @@ EXIT: dict[type[ShelfwiseError], int] = {
     ModelError: 6,
     SettingError: 7,
     MissingExtraError: 8,
+    OutputError: 9,
     InputError: 3,
     ShelfwiseError: 1,
 }
@@ -74,10 +77,17 @@ def main() -> None:
     except ShelfwiseError as error:
         _complain(error)
         sys.exit(next(code for kind, code in EXIT.items() if isinstance(error, kind)))
-    except BrokenPipeError:
-        # The reader of our output has gone; nothing is left to say, nor to flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    except OSError as error:
+        # The screen or the pipe that we write to: full, or gone.
+        _drop_output()
+        if not isinstance(error, BrokenPipeError):
+            err.print(f"Error: the output cannot be written: {error}.", markup=False)
+        sys.exit(EXIT[OutputError])
+
+
+def _drop_output() -> None:
+    """Nothing more is flushed at exit, where it would only fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(error: ShelfwiseError) -> None:
@@ -442,9 +452,10 @@ def demo(
     out.print(
         f"\nThe shop is in {folder}: {', '.join(p.name for p in paths.values())}.", markup=False
     )
+    here = "shelfwise" if shutil.which("shelfwise") else sys.argv[0]
     out.print("Try this:", style="bold")
-    out.print(f"  shelfwise explain {products} 1001", markup=False, highlight=False)
-    out.print(f"  shelfwise analyze {products} --profile robust", markup=False, highlight=False)
+    for command in (f"explain {products} 1001", f"analyze {products} --profile robust"):
+        out.print(f"  {here} {command}", markup=False, highlight=False, soft_wrap=True)
     if no_serve:
         return
     example = '[{"product_id":1,"name":"Lamp","price":20,"units_sold":9,"stock":1}]'

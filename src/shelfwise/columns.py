@@ -83,6 +83,13 @@ COLUMNS = (
            max_length=3, aliases=("currency_code",)),
 )  # fmt: skip
 
+RESULTS = (
+    "units_per_day", "performance_score", "rank", "performance_tier", "cluster", "flags",
+    "contributions", "percentile", "abc_class", "to_high", "group_size", "score_in_group",
+    "rank_in_group", "tier_in_group",
+)  # fmt: skip
+"""Names that an analysis gives, beside the metrics: no input and no metric may take them."""
+
 COLUMN = {column.name: column for column in COLUMNS}
 REQUIRED = tuple(column.name for column in COLUMNS if column.required)
 

@@ -12,6 +12,7 @@ ShelfwiseError
     SettingError          a SHELFWISE_* variable or an option has a wrong value
     MissingExtraError     an optional dependency is not installed
     NotFoundError         a product, a model or a file is not there
+    OutputError           a result cannot be written
 ```
 
 Each carries a stable `code`, a `message` that says what is wrong and where, and a
@@ -113,6 +114,12 @@ class NotFoundError(ShelfwiseError):
     """A product, a model or a file is not there."""
 
     code = "not_found"
+
+
+class OutputError(ShelfwiseError):
+    """A result cannot be written."""
+
+    code = "not_written"
 
 
 def excerpt(value: object, limit: int = 60) -> str:

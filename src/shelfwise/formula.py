@@ -7,6 +7,7 @@ sqrt, log1p. A formula from a user's file can therefore do nothing but compute.
 """
 
 import ast
+import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -118,9 +119,12 @@ def _parse(formula: str) -> ast.expr:
         tree = ast.parse(formula, mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise _refused(formula, "it is not an arithmetic expression") from error
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and type(node.value) not in (int, float):
-            raise _refused(formula, f"{node.value!r} is no number")
+        if isinstance(node, ast.Constant) and not _is_number(node.value):
+            raise _refused(formula, "it has a constant that is no finite number")
+        if isinstance(node, ast.Name) and node.id in _FUNCTIONS and id(node) not in called:
+            raise _refused(formula, f"{node.id} is a function and needs its arguments")
         if isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else ""
             arity, _ = _FUNCTIONS.get(name, (0, None))
@@ -132,6 +136,15 @@ def _parse(formula: str) -> ast.expr:
         ) or (isinstance(node, ast.operator) and type(node) not in _OPERATORS):
             raise _refused(formula, "only + - * / and known functions are understood")
     return tree
+
+
+def _is_number(value: object) -> bool:
+    if type(value) not in (int, float):
+        return False
+    try:
+        return math.isfinite(float(value))  # type: ignore[arg-type]  # int or float, just seen
+    except OverflowError:
+        return False
 
 
 def _refused(formula: str, why: str) -> ProfileError:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -195,6 +195,8 @@ class Model:
                     f"The model has version {given['version']}; this program reads {VERSION}.",
                     "Fit it again.",
                 )
+            if unknown := given.keys() - _KEYS:
+                raise ValueError(f"unknown keys {sorted(unknown)}")
             model = cls(
                 profile=Profile.from_dict(given["profile"]),
                 scales=tuple(Scale(**s | {"knots": tuple(s["knots"])}) for s in given["scales"]),
@@ -217,11 +219,19 @@ class Model:
         return model
 
 
+_KEYS = {
+    "version", "profile", "scales", "withheld", "cut_high", "cut_low", "centers", "products",
+    "tiering", "clip",
+}  # fmt: skip
+
+
 def _check(model: Model) -> None:
     numbers = [model.cut_high, model.cut_low, *(x for _, center in model.centers for x in center)]
     for scale in model.scales:
         numbers += [scale.weight, scale.low, scale.high, *scale.knots]
         model.profile.metric(scale.metric)
+        if scale.scaling not in get_args(Scaling) or scale.better not in ("higher", "lower"):
+            raise ValueError("scaling or better")
     if not all(n is None or (isinstance(n, int | float) and np.isfinite(n)) for n in numbers):
         raise ValueError("a parameter that is no finite number")
     if model.tiering not in ("quota", "kmeans") or not isinstance(model.clip, bool):
@@ -282,7 +292,12 @@ def _key() -> bytes:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return _read(path)
+        key = _read(path).strip()
+        if len(key) < 16:
+            raise ModelError(
+                f"The local key in {path} is damaged.", "Delete the file to make a new one."
+            ) from None
+        return key
     except OSError as error:
         raise ModelError(
             f"The local key cannot be kept in {path}: {error.strerror}.",
@@ -314,7 +329,12 @@ def _unpickle(payload: bytes) -> dict[str, Any]:
             return super().find_class(module, name)
 
     file = BytesIO(payload)
-    loaded = Unpickler("", file, ensure_native_byte_order=True).load()
+    try:
+        loaded = Unpickler("", file, ensure_native_byte_order=True).load()
+    except ModelError:
+        raise
+    except Exception as error:  # a damaged pickle may raise anything
+        raise ModelError(f"The model file is damaged: {type(error).__name__}.") from error
     if not isinstance(loaded, dict):
         raise ModelError("The model file holds something else than a model.")
     return loaded

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shelfwise.formula import where
+from shelfwise.formula import log1p, where
 from shelfwise.model import Model, Scale
 from shelfwise.pipeline import tiers_under
 from shelfwise.pipeline.table import Table
@@ -72,10 +72,9 @@ def about_apply(table: Table, model: Model) -> list[Notice]:
     outside = {}
     for scale in model.scales:
         if scale.scaling in ("minmax", "rank", "log1p"):
-            z = table.columns[f"z_{scale.metric}"]
-            low, high = _ends(scale)
             values = table.columns[scale.metric]
-            beyond = (z < 0) | (z > 1) | (values < low) | (values > high)
+            values = log1p(values) if scale.scaling == "log1p" else values
+            beyond = (values < scale.low) | (values > scale.high)
             outside[scale.metric] = where(beyond, 1.0, 0.0).sum()
     found = {name: int(count) for name, count in table.collect(outside).items() if count}
     if not found:
@@ -103,11 +102,6 @@ def about_groups(small: int, group: str) -> list[Notice]:
             "their tier in the group means little.",
         )
     ]
-
-
-def _ends(scale: Scale) -> tuple[float, float]:
-    # log1p ranges are kept after the logarithm; z beyond 0..1 tells those, where unclipped.
-    return (float("-inf"), float("inf")) if scale.scaling == "log1p" else (scale.low, scale.high)
 
 
 def _withheld(model: Model) -> list[Notice]:

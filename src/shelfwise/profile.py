@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from shelfwise import formula
-from shelfwise.columns import COLUMN
+from shelfwise.columns import COLUMN, RESULTS
 from shelfwise.errors import NotFoundError, ProfileError, excerpt
 from shelfwise.metrics import METRIC, Metric
 
 Scaling = Literal["minmax", "winsor", "log1p", "rank", "fixed"]
+_BETTER = "It is higher or lower."
 WINSOR = (0.05, 0.95)
 
 
@@ -118,6 +119,8 @@ def _validate(profile: Profile) -> None:
     if len(set(names)) < len(names):
         raise ProfileError(f"Profile {profile.name} names a metric twice.")
     for metric in profile.own_metrics:
+        if metric.better not in ("higher", "lower"):
+            raise ProfileError(f"better of {metric.name} is {excerpt(metric.better)}.", _BETTER)
         for column in sorted(formula.names(metric.formulas[0])):
             if column not in COLUMN or COLUMN[column].kind != "number":
                 numeric = ", ".join(c.name for c in COLUMN.values() if c.kind == "number")
@@ -159,7 +162,7 @@ def _validate_term(profile: str, term: Term, known: set[str]) -> None:
             f"Known: {', '.join(get_args(Scaling))}.",
         )
     if term.better not in ("higher", "lower"):
-        raise ProfileError(f"better of {term.metric} is {excerpt(term.better)}: higher or lower.")
+        raise ProfileError(f"better of {term.metric} is {excerpt(term.better)}.", _BETTER)
     goalposts = term.low is not None and term.high is not None
     if term.scaling == "fixed" and not (goalposts and term.low < term.high):  # type: ignore[operator]  # both are numbers once goalposts holds
         raise ProfileError(f"{term.metric} has fixed scaling.", "Give it low and high, low < high.")
@@ -206,7 +209,8 @@ def _term(name: str, given: Any, better: Mapping[str, str]) -> Term:
 def _own_metric(name: str, given: Any) -> Metric:
     table = given if isinstance(given, Mapping) else {"formula": given}
     _known(table, {"formula", "better", "unit", "meaning"}, f"metrics.{name}")
-    if name in METRIC or name in COLUMN or not name.isidentifier() or not name.islower():
+    taken = name in METRIC or name in COLUMN or name in RESULTS or name.startswith("contribution")
+    if taken or not name.isidentifier() or not name.islower():
         raise ProfileError(
             f"A metric cannot be called {excerpt(name)}.",
             "Use small letters, digits and _, and no name that is taken.",

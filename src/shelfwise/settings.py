@@ -131,6 +131,8 @@ def _value(setting: Setting, environ: Mapping[str, str]) -> Any:
         source = f"{setting.variable}_FILE"
         try:
             text = Path(file).read_text(encoding="utf-8").strip()
+            if not text:
+                raise SettingError(f"{source} names an empty file.", setting.help)
         except (OSError, UnicodeDecodeError) as error:
             raise SettingError(f"{source} names a file that cannot be read: {error}.") from error
     if not text:

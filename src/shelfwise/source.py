@@ -8,15 +8,17 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from shelfwise.cells import OnError, Rejection
 from shelfwise.columns import COLUMN, contract, resolve
 from shelfwise.engines import files, frames, records
 from shelfwise.engines.frames import Engine
-from shelfwise.errors import InputError
+from shelfwise.errors import InputError, excerpt
 from shelfwise.notices import Notice
 from shelfwise.pipeline.check import check
 from shelfwise.pipeline.table import Arrays, Frame, Table
+from shelfwise.pipeline.tier import GROUP
 from shelfwise.profile import Profile
 
 
@@ -65,10 +67,8 @@ def open_source(
     _group_known(group_by, names)
     if isinstance(frame, nw.LazyFrame):
         checked = check(frame, wanted, on_error)
-        lazy = checked.frame
-        assert isinstance(lazy, nw.LazyFrame)
-        kept = tuple(n for n in names if not n.startswith("_"))
-        result = Source(Frame(lazy, checked.height, frames.compute_once), names=kept)
+        lazy = _computable(checked.frame, names, group_by)
+        result = Source(Frame(lazy, checked.height, frames.compute_once), names=tuple(names))
     else:
         extra = [group_by] if group_by and group_by not in wanted else []
         checked = check(frame.select(*wanted, *extra), wanted, on_error)
@@ -76,7 +76,7 @@ def open_source(
         assert isinstance(good, nw.DataFrame)
         result = Source(
             _arrays(good, group_by),
-            frame=_typed_rows(frame, good, list(wanted)),
+            frame=_typed_rows(frame, good, list(wanted), checked.repaired),
             give_back=opened.give_back,
         )
     result.rejected, result.rejected_rows = checked.rejected, checked.rejected_rows
@@ -90,8 +90,7 @@ def from_records(found: records.Records, group_by: str | None = None) -> Source:
     if group_by:
         _group_known(group_by, [*found.given, *found.extra])
         values = found.given.get(group_by) or found.extra[group_by]
-        groups = np.array(["" if v is None else str(v) for v in values], object)
-        table = table.with_columns({group_by: groups})
+        table = table.with_columns({GROUP: _codes(["" if v is None else str(v) for v in values])})
     return Source(
         table,
         given=found.given | dict(found.extra.items()),
@@ -143,6 +142,8 @@ def _from_rows(
     group_by: str | None,
 ) -> Source:
     keys = dict.fromkeys(key for row in rows if isinstance(row, dict) for key in row)
+    if odd := next((key for key in keys if not isinstance(key, str)), None):
+        raise InputError(f"A key of the rows is {excerpt(odd)}.", "Keys are text.")
     renaming, found = resolve(list(keys), mapping)
     if renaming:
         rows = records.renamed(renaming, rows)
@@ -158,7 +159,11 @@ def _from_rows(
     source.notices = _renamed(found) + source.notices
     if engine != "duckdb":
         return source
-    lazy = open_source(given_frame(source), profile, on_error=on_error, engine=engine)
+    frame = given_frame(source)
+    if "_oversold" in source.table.columns:
+        frame = frame.with_columns(_oversold=pl.Series(source.table.columns["_oversold"]))
+    lazy = open_source(frame, profile, engine=engine, group_by=group_by)
+    lazy.names = tuple(name for name in lazy.names if name in source.given)
     lazy.rejected, lazy.rejected_rows = source.rejected, source.rejected_rows
     lazy.notices = source.notices
     return lazy
@@ -172,19 +177,45 @@ def _arrays(good: nw.DataFrame[Any], group_by: str | None) -> Arrays:
     ]
     table = Arrays(frames.numbers(good, names))
     if group_by:
-        values = good[group_by].cast(nw.String).fill_null("").to_numpy()
-        table = table.with_columns({group_by: np.asarray(values, object)})
+        values = good[group_by].cast(nw.String).fill_null("")
+        table = table.with_columns({GROUP: _codes(values.to_list())})
     return table
 
 
+def _codes(values: list[str]) -> NDArray[np.int64]:
+    """Each text as its place among the distinct ones, first come first counted."""
+    places: dict[str, int] = {}
+    return np.array([places.setdefault(value, len(places)) for value in values], np.int64)
+
+
+def _computable(
+    frame: nw.LazyFrame[Any], names: list[str], group_by: str | None
+) -> nw.LazyFrame[Any]:
+    """The rows twice: as `given ...`, to give back, and as floats, to compute with.
+
+    The names of the computation can thus never meet a column of the user's.
+    """
+    schema = frame.collect_schema()
+    given = [nw.col(name).alias(f"given {name}") for name in names]
+    numeric = [name for name in names if name in COLUMN and COLUMN[name].kind == "number"]
+    floats = [nw.col(name).cast(nw.Float64) for name in numeric]
+    marks = [nw.col("_oversold")] if "_oversold" in schema else []
+    groups = [nw.col(group_by).cast(nw.String).fill_null("").alias(GROUP)] if group_by else []
+    return frame.select(*given, *floats, *marks, *groups)
+
+
 def _typed_rows(
-    frame: nw.DataFrame[Any], good: nw.DataFrame[Any], wanted: list[str]
+    frame: nw.DataFrame[Any],
+    good: nw.DataFrame[Any],
+    wanted: list[str],
+    repaired: Mapping[str, int],
 ) -> nw.DataFrame[Any]:
     """The rows that were kept, every column of theirs, ours as the check typed them."""
     if len(good) < len(frame):
         frame = frame[good["_row"].to_list(), :]
     before, after = frame.collect_schema(), good.collect_schema()
-    return frame.with_columns(*(good[n] for n in wanted if after[n] != before[n]))
+    changed = [n for n in wanted if after[n] != before[n] or n in repaired]
+    return frame.with_columns(*(good[n] for n in changed)) if changed else frame
 
 
 def _make_room(

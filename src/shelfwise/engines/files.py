@@ -1,6 +1,9 @@
 """Paths to frames: CSV, JSON, NDJSON, Parquet, Arrow, XLSX; and results to files."""
 
+import gzip
+import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +11,16 @@ from typing import IO, Any
 
 import polars as pl
 
+from shelfwise.engines import frames
 from shelfwise.errors import (
     MissingExtraError,
     NotFoundError,
+    OutputError,
     UnreadableError,
     UnsupportedError,
 )
 
+SEPARATORS = (",", ";", "\t", "|")
 TEXT = {".csv": ",", ".tsv": "\t", ".txt": None}
 KINDS = {
     **dict.fromkeys(TEXT, "csv"),
@@ -49,6 +55,8 @@ def read_bytes(path: Path) -> bytes:
     """A file's content; `-` is standard input."""
     if str(path) == "-":
         return sys.stdin.buffer.read()
+    if path.is_dir():
+        raise UnsupportedError(f"{path} is a folder.", "Give a file.")
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
@@ -66,15 +74,22 @@ def open_relation(path: Path, kind: str, *, keep: bool = False) -> Any:
     """
     import duckdb
 
-    if not path.exists():
-        raise NotFoundError(f"There is no file {path}.")
+    _must_be_file(path)
+    if kind == "csv" and _encoding(path) != "utf-8":
+        return frames.to_duckdb(_read_latin_1(path))
     connection = duckdb.connect()
     connection.execute("SET enable_progress_bar = false")
     try:
         if kind == "parquet":
-            return connection.read_parquet(str(path))
+            return connection.read_parquet(_literal(path))
         relation = connection.read_csv(
-            str(path), all_varchar=True, header=True, null_padding=False, encoding=_encoding(path)
+            _literal(path),
+            all_varchar=True,
+            header=True,
+            null_padding=False,
+            sep=_separator(path),
+            quotechar='"',
+            escapechar='"',
         )
         if not keep:
             return relation
@@ -101,6 +116,36 @@ def unreadable(path: Path | str, error: Exception) -> UnreadableError:
     return UnreadableError(f"{path} cannot be read: {first[:300]}")
 
 
+def _must_be_file(path: Path) -> None:
+    if not path.exists():
+        raise NotFoundError(f"There is no file {path}.")
+    if path.is_dir():
+        raise UnsupportedError(f"{path} is a folder.", "Give a file.")
+
+
+def _literal(path: Path) -> str:
+    """The path with wildcards taken as they stand."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
+
+
+def _separator(path: Path) -> str:
+    """What separates the columns: the candidate that the first line has most of."""
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    with opener(path, "rb") as file:
+        first = file.readline(1_000_000).decode("utf-8", "replace")
+    bare = re.sub(r'"[^"]*"', "", first)
+    return max(SEPARATORS, key=lambda separator: (bare.count(separator), separator == ","))
+
+
+def _read_latin_1(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_csv(
+            path, separator=_separator(path), infer_schema=False, encoding="iso8859-1"
+        )
+    except pl.exceptions.PolarsError as error:
+        raise unreadable(path, error) from error
+
+
 def _encoding(path: Path) -> str:
     """UTF-8, or latin-1 where the file's beginning is not UTF-8."""
     if path.suffix.lower() == ".gz":
@@ -117,8 +162,7 @@ def _encoding(path: Path) -> str:
 
 def read_frame(path: Path, kind: str) -> pl.DataFrame:
     """An Arrow or Excel file as a Polars frame; Excel's cells as they are typed there."""
-    if not path.exists():
-        raise NotFoundError(f"There is no file {path}.")
+    _must_be_file(path)
     try:
         if kind == "arrow":
             return pl.read_ipc(path)
@@ -131,7 +175,7 @@ def read_frame(path: Path, kind: str) -> pl.DataFrame:
         raise unreadable(path, error) from error
     except Exception as error:
         # fastexcel raises classes of its own that only it can name.
-        if type(error).__module__.startswith("fastexcel"):
+        if "fastexcel" in type(error).__module__:
             raise unreadable(path, error) from error
         raise
 
@@ -149,16 +193,22 @@ def put(content: bytes, target: str) -> None:
 def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
     """A file is written beside its final name and moved there when it is whole."""
     if target == "-":
-        write_to(sys.stdout.buffer)
+        buffer = io.BytesIO()
+        write_to(buffer)
+        sys.stdout.buffer.write(buffer.getbuffer())
         sys.stdout.buffer.flush()
         return
     path = Path(target)
     if not path.parent.is_dir():
         raise NotFoundError(f"There is no folder {path.parent}.")
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder.", "Name a file in it.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         write_to(temporary)
         temporary.replace(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise OutputError(f"{path} cannot be written: {error}.") from error
     finally:
         temporary.unlink(missing_ok=True)
 

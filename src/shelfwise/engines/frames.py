@@ -60,7 +60,7 @@ def _plain_text(frame: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
     """
     mixed = [name for name, dtype in frame.collect_schema().items() if dtype == nw.Object]
     for name in mixed:
-        values = [None if v is None or v != v else str(v) for v in frame[name].to_list()]
+        values = [None if _is_missing(v) else str(v) for v in frame[name].to_list()]
         series = nw.new_series(name, values, nw.String, backend=frame.implementation)
         if frame.implementation.is_pandas():
             series = nw.from_native(
@@ -68,6 +68,14 @@ def _plain_text(frame: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
             )
         frame = frame.with_columns(series)
     return frame
+
+
+def _is_missing(value: Any) -> bool:
+    """None, NaN, NaT, and what pandas calls NA, which refuses to be compared."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
 
 
 def to_duckdb(native: Any) -> Any:

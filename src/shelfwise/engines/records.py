@@ -6,6 +6,7 @@ and looks at whole columns. Only when something is wrong are rows examined one b
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ from shelfwise.columns import COLUMN, REQUIRED, Column, contract
 from shelfwise.errors import InputError, Problem, RejectedRowsError, TooLargeError, UnreadableError
 
 MAX_KEYS = 64
+PLAIN_KEY = re.compile(r"[ -!#-\[\]-~]+")
+"""Keys that a struct can have: printable ASCII without quote and backslash."""
 BOM = b"\xef\xbb\xbf"
 _PRESENT = {"id": int | str, "text": str, "number": int | float, "boolean": bool, "date": str}
 
@@ -162,6 +165,8 @@ def _decode_fast(body: bytes) -> list[Any] | None:
     except (ValueError, RecursionError):
         return None
     if not isinstance(first, dict) or not 0 < len(first) <= MAX_KEYS:
+        return None
+    if not all(PLAIN_KEY.fullmatch(key) for key in first):
         return None
     try:
         return _decoder(tuple(first)).decode(body)
@@ -305,7 +310,11 @@ def _reason(error: Exception, body: bytes) -> str:
         return _bad_utf8(body)
     if "truncated" in str(error):
         return f"it ends too early (byte {len(body)})"
-    return str(error).removeprefix("JSON is malformed: ")
+    reason = str(error).removeprefix("JSON is malformed: ")
+    if found := re.fullmatch(r"trailing characters \(byte ([0-9]+)\)", reason):
+        # The parser counts one byte too far here.
+        return f"trailing characters (byte {int(found[1]) - 1})"
+    return reason
 
 
 def _bad_utf8(body: bytes) -> str:
@@ -326,13 +335,13 @@ def _decode_row(part: msgspec.Raw) -> Any:
     try:
         fields = msgspec.json.decode(part, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
-        return Huge(bytes(part)[:50].decode("utf-8", "replace"))
+        return Huge(bytes(part).decode())
     row = {}
     for key, raw in fields.items():
         try:
             row[key] = msgspec.json.Decoder(float_hook=_float).decode(raw)
         except msgspec.ValidationError:
-            row[key] = Huge(bytes(raw)[:50].decode("utf-8", "replace"))
+            row[key] = Huge(bytes(raw).decode())
     return row
 
 
@@ -444,10 +453,11 @@ def _without_duplicates(
 
 def renamed(renaming: Mapping[str, str], rows: Sequence[Any]) -> list[Any]:
     """Rows with their keys renamed {theirs: ours}; what is no dict stays as it is."""
+    # A key of theirs whose name a mapped one takes steps aside, as columns of frames do.
+    aside = {ours: f"{ours}_given" for ours in renaming.values() if ours not in renaming}
+    names = aside | dict(renaming)
     return [
-        {renaming.get(key, key): value for key, value in row.items()}
-        if isinstance(row, dict)
-        else row
+        {names.get(key, key): value for key, value in row.items()} if isinstance(row, dict) else row
         for row in rows
     ]
 

@@ -63,7 +63,11 @@ def check(frame: AnyFrame, contract: Mapping[str, Column], on_error: OnError) ->
     for name, column in contract.items():
         bad = bad | _bad(column, schema[name])
     frame = frame.with_columns(_bad=bad)
-    identity = [n for n in ("product_id", "location") if n in contract]
+    identity = ["product_id"]
+    if "location" in contract:
+        # A product without a location is one place more: nulls would not join.
+        frame = frame.with_columns(_place=nw.col("location").cast(nw.String).fill_null(""))
+        identity.append("_place")
     counts = _row(
         frame.select(
             n=nw.len(),
@@ -91,7 +95,7 @@ def check(frame: AnyFrame, contract: Mapping[str, Column], on_error: OnError) ->
     if height == 0:
         raise refuse(rejected, max(len(rejected), rejected_rows))
     _refuse_mixed_currency(frame, contract)
-    frame = _typed(frame.drop("_bad"), contract, schema)
+    frame = _typed(frame.drop("_bad", *identity[1:]), contract, schema)
     return Checked(frame, height, rejected, rejected_rows, repaired)
 
 
@@ -159,7 +163,9 @@ def _bad_value(column: Column, dtype: Any) -> nw.Expr:
     if column.kind == "number":
         number = _number(column.name, dtype)
         low = number < (column.low if column.low is not None else float("-inf"))
-        return low | (number > (column.high if column.high is not None else float("inf")))
+        high = number > (column.high if column.high is not None else float("inf"))
+        # Text that is no number: comparing it gives null on some engines, false on others.
+        return number.is_null() | low | high
     if column.kind in ("id", "text"):
         if dtype != nw.String:
             return value.is_null()
@@ -234,7 +240,8 @@ def _without_duplicates(frame: AnyFrame, identity: list[str]) -> tuple[AnyFrame,
 
 def _refuse_mixed_currency(frame: AnyFrame, contract: Mapping[str, Column]) -> None:
     if "currency" in contract:
-        ends = _row(frame.select(low=nw.col("currency").min(), high=nw.col("currency").max()))
+        given = frame.select("currency").filter(~nw.col("currency").is_null())
+        ends = _row(given.select(low=nw.col("currency").min(), high=nw.col("currency").max()))
         refuse_currencies({ends["low"], ends["high"]})
 
 
@@ -242,35 +249,30 @@ def _repair(
     frame: AnyFrame, contract: Mapping[str, Column], schema: Mapping[str, Any]
 ) -> tuple[AnyFrame, dict[str, int]]:
     """What `cells.repaired` does to one value, as expressions; with counts."""
-    changes: dict[str, nw.Expr] = {}
-    counts: dict[str, nw.Expr] = {}
+    mended: dict[str, nw.Expr] = {}
+    changed: dict[str, nw.Expr] = {}
     for name, column in contract.items():
-        if column.kind != "number":
-            continue
-        dtype = schema[name]
-        if dtype == nw.String:
-            mended = _mended(nw.col(name))
-            plain_text = nw.col(name).str.strip_chars()
-            changes[name] = mended
-            counts[name] = (mended != plain_text).fill_null(False)
-    if changes:
-        frame = frame.with_columns(**{f"_mended_{n}": e for n, e in counts.items()}, **changes)
+        if column.kind == "number" and schema[name] == nw.String:
+            mended[name] = _mended(nw.col(name))
+            changed[name] = (mended[name] != nw.col(name).str.strip_chars()).fill_null(False)
+    marks = {f"_mended_{name}": mark for name, mark in changed.items()}
+    frame = frame.with_columns(**marks, **mended) if mended else frame
     if "stock" in contract:
-        below = (_number("stock", schema["stock"]) < 0).fill_null(False)
-        nothing = nw.lit("0") if schema["stock"] == nw.String else nw.lit(0)
+        dtype = schema["stock"]
+        below = (_number("stock", dtype) < 0).fill_null(False)
         frame = frame.with_columns(_oversold=nw.when(below).then(1).otherwise(0))
+        nothing = nw.lit("0" if dtype == nw.String else 0).cast(dtype)
+        oversold = nw.col("_oversold") == 1
         frame = frame.with_columns(
-            stock=nw.when(nw.col("_oversold") == 1)
-            .then(nothing.cast(schema["stock"]))
-            .otherwise(nw.col("stock"))
+            stock=nw.when(oversold).then(nothing).otherwise(nw.col("stock")),
+            _mended_stock=oversold | nw.col("_mended_stock") if "stock" in mended else oversold,
         )
-    sums = {n: nw.when(nw.col(f"_mended_{n}")).then(1).otherwise(0).sum() for n in counts}
-    if "stock" in contract:
-        sums["_oversold"] = nw.col("_oversold").sum()
-    found = {n: int(v or 0) for n, v in _row(frame.select(**sums)).items()} if sums else {}
-    if oversold := found.pop("_oversold", 0):
-        found["stock"] = found.get("stock", 0) + oversold
-    frame = frame.drop(*(f"_mended_{n}" for n in counts)) if counts else frame
+    names = [name for name in contract if name in mended or name == "stock"]
+    if not names:
+        return frame, {}
+    sums = {n: nw.when(nw.col(f"_mended_{n}")).then(1).otherwise(0).sum() for n in names}
+    found = {n: int(count or 0) for n, count in _row(frame.select(**sums)).items()}
+    frame = frame.drop(*(f"_mended_{n}" for n in names))
     return frame, {n: count for n, count in found.items() if count}
 
 
@@ -293,7 +295,10 @@ def _typed(frame: AnyFrame, contract: Mapping[str, Column], schema: Mapping[str,
     texts = [n for n, col in contract.items() if col.kind == "number" and schema[n] == nw.String]
     if texts:
         frame = frame.with_columns(**{n: _number(n, nw.String) for n in texts})
-        fractions = {n: (nw.col(n) != nw.col(n).floor()).any() for n in texts}
+        # Beyond 2^53 a float holds no exact whole number: such a column stays as it is.
+        fractions = {
+            n: ((nw.col(n) != nw.col(n).floor()) | (nw.col(n).abs() > 2.0**53)).any() for n in texts
+        }
         fraction = _row(frame.select(**fractions))
         whole = [n for n in texts if not fraction[n]]
         if whole:

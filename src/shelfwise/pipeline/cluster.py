@@ -1,5 +1,6 @@
 """Clusters: scikit-learn's KMeans with k = 3 on the scaled metrics, named by mean score."""
 
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -12,6 +13,7 @@ from shelfwise.pipeline.table import Floats, Table
 from shelfwise.pipeline.tier import HIGH, LOW, MEDIUM
 
 CLUSTERS, STARTS, SEED = 3, 4, 42
+MANY_STARTS, FEW_CELLS, MOST_CELLS = 12, 8_000, 60_000
 LLOYD_STEPS = 2
 
 Centers = tuple[tuple[str, tuple[float, ...]], ...]
@@ -34,16 +36,27 @@ def fit_centers(table: Table, scales: Sequence[Scale], coreset_rows: int) -> Cen
         if centers is None:
             centers = _kmeans(points, None, STARTS, SEED).cluster_centers_
     else:
-        bins = max(2, min(4096, int(2 ** (21 / len(names)) + 1e-9)))
-        cells, counts = table.cells(names, bins)
+        cells, counts = _cells(table, names)
         centers = _few(cells)
         if centers is None:
-            starts = [_kmeans(cells, counts, 1, SEED + start) for start in range(STARTS)]
+            # Few cells cost little: more starts find the best grouping more surely.
+            tries = MANY_STARTS if len(cells) <= FEW_CELLS else STARTS
+            starts = [_kmeans(cells, counts, 1, SEED + start) for start in range(tries)]
             centers = _refined(table, names, _promising(starts))
     # Mean score of a cluster is linear in its center, so the centers alone give the order.
     ordered = sorted(centers.tolist(), key=lambda c: (-float(weights @ c), [-x for x in c]))
     labels = {1: ("Medium",), 2: ("High", "Low"), 3: TIERS}[len(ordered)]
     return tuple(zip(labels, map(tuple, ordered), strict=True))
+
+
+def _cells(table: Table, names: Sequence[str]) -> tuple[Floats, Floats]:
+    """The coreset: a grid of 2^21 cells at most, coarser where too many are occupied."""
+    for exponent in (21, 15):
+        bins = max(2, min(4096, int(2 ** (exponent / len(names)) + 1e-9)))
+        cells, counts = table.cells(names, bins)
+        if len(cells) <= MOST_CELLS:
+            break
+    return cells, counts
 
 
 def cluster(table: Table, scales: Sequence[Scale], centers: Centers) -> Table:
@@ -75,7 +88,11 @@ def _nearest(
 
 
 def _few(points: Floats) -> Floats | None:
-    """The distinct rows where there are fewer than three, else None."""
+    """The distinct rows where there are fewer than three, else None.
+
+    Rows that differ by less than 1e-6 count as one: KMeans cannot tell them apart.
+    """
+    points = np.round(points, 6)
     # Three distinct rows nearly always show among a few rows: look there first.
     probe = points[:: max(1, len(points) // 64)]
     if len(set(map(tuple, probe.tolist()))) >= CLUSTERS:
@@ -98,11 +115,15 @@ def _kmeans(points: Floats, weights: Floats | None, starts: int, seed: int) -> A
     """
     import sklearn
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
     quiet = sklearn.config_context(skip_parameter_validation=True, assume_finite=True)
     with quiet, _threads().limit(limits=1):
         estimator = KMeans(CLUSTERS, init="k-means++", n_init=starts, random_state=seed)
-        return estimator.fit(points, sample_weight=weights)
+        # Rows that hardly differ may leave a cluster empty: that is no news to a user.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return estimator.fit(points, sample_weight=weights)
 
 
 def _promising(starts: Sequence[Any]) -> list[Floats]:

@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
+from shelfwise.errors import ProfileError
 from shelfwise.formula import Values, where
 from shelfwise.metrics import Metric
 from shelfwise.pipeline.table import Table
@@ -34,7 +37,9 @@ def computed(profile: Profile, given: set[str]) -> tuple[Metric, ...]:
 def features(table: Table, profile: Profile, period_days: float | None = None) -> Table:
     """The table with a column for each metric, and `units_per_day` where a period is known."""
     metrics = computed(profile, set(table.columns))
-    table = table.with_columns({m.name: m.evaluate(table.columns) for m in metrics})
+    with np.errstate(over="ignore", invalid="ignore"):
+        table = table.with_columns({m.name: m.evaluate(table.columns) for m in metrics})
+    _refuse_overflow(table, profile)
     if profile.zero_price == "allow" and "sales_velocity" in table.columns:
         columns = table.columns
         velocity = columns["sales_velocity"]
@@ -45,6 +50,19 @@ def features(table: Table, profile: Profile, period_days: float | None = None) -
     if period_days is not None:
         table = table.with_columns({"units_per_day": table.columns["units_sold"] / period_days})
     return table
+
+
+def _refuse_overflow(table: Table, profile: Profile) -> None:
+    """A user's formula may leave the numbers that a float holds; ours cannot."""
+    for metric in profile.own_metrics:
+        values = table.columns.get(metric.name)
+        if values is not None:
+            ends = table.collect({"low": values.min(), "high": values.max()})
+            if not (np.isfinite(ends["low"]) and np.isfinite(ends["high"])):
+                raise ProfileError(
+                    f"The formula of {metric.name} gives numbers that are too large.",
+                    "Change the formula, or take out the products with extreme values.",
+                )
 
 
 def flags(columns: Mapping[str, Values]) -> dict[str, Values]:

@@ -52,8 +52,10 @@ class Table(Protocol):
     def size_within(self, group: str, into: str) -> Self:
         """Adds the number of rows in the row's group."""
 
-    def range_within(self, name: str, group: str) -> tuple[Values, Values]:
-        """The smallest and the largest value in the row's group."""
+    def quantiles_within(
+        self, name: str, group: str, shares: Sequence[float], into: Sequence[str]
+    ) -> Self:
+        """Adds type 7 quantiles of the row's group, one column a share."""
 
     def cells(self, names: Sequence[str], bins: int) -> tuple[Floats, Floats]:
         """Means and counts of the occupied cells of a uniform grid on [0, 1]^m."""
@@ -129,13 +131,20 @@ class Arrays:
         codes = self._codes(group)
         return self.with_columns({into: np.bincount(codes)[codes]})
 
-    def range_within(self, name: str, group: str) -> tuple[Values, Values]:
+    def quantiles_within(
+        self, name: str, group: str, shares: Sequence[float], into: Sequence[str]
+    ) -> "Arrays":
         codes, values = self._codes(group), self._columns[name]
-        low = np.full(int(codes.max()) + 1, np.inf)
-        high = np.full(len(low), -np.inf)
-        np.minimum.at(low, codes, values)
-        np.maximum.at(high, codes, values)
-        return low[codes], high[codes]
+        ordered = values[np.lexsort((values, codes))]
+        sizes = np.bincount(codes)
+        first = np.cumsum(sizes) - sizes
+        new = {}
+        for share, column in zip(shares, into, strict=True):
+            place = (sizes - 1) * share
+            low = np.floor(place).astype(np.int64)
+            below, above = ordered[first + low], ordered[first + np.minimum(low + 1, sizes - 1)]
+            new[column] = (below + (place - low) * (above - below))[codes]
+        return self.with_columns(new)
 
     def cells(self, names: Sequence[str], bins: int) -> tuple[Floats, Floats]:
         cell = np.zeros(self.height, np.int64)
@@ -240,6 +249,8 @@ class Frame:
     def shares(self, name: str, shares: Sequence[float]) -> list[float]:
         positive = self._with(self.frame.filter(nw.col(name) > 0).select(name))
         total = positive.collect({"total": nw.col(name).sum()})["total"]
+        if not total > 0:
+            return [0.0] * len(shares)
         return [positive._share_cut(name, share * total) for share in shares]
 
     def rank(self, name: str, into: str, *, within: str | None = None) -> "Frame":
@@ -268,8 +279,17 @@ class Frame:
     def size_within(self, group: str, into: str) -> "Frame":
         return self._with(self.frame.with_columns(**{into: nw.len().over(group)}))
 
-    def range_within(self, name: str, group: str) -> tuple[Values, Values]:
-        return nw.col(name).min().over(group), nw.col(name).max().over(group)
+    def quantiles_within(
+        self, name: str, group: str, shares: Sequence[float], into: Sequence[str]
+    ) -> "Frame":
+        value = nw.col(name)
+        ends = {0.0: value.min(), 1.0: value.max()}
+        quantiles = {
+            column: ends[share] if share in ends else value.quantile(share, "linear")
+            for share, column in zip(shares, into, strict=True)
+        }
+        found = self._compute_once(self.frame.group_by(group).agg(**quantiles))
+        return self._with(self.frame.join(found, on=group, how="left"))
 
     def cells(self, names: Sequence[str], bins: int) -> tuple[Floats, Floats]:
         keys = {f"_cell_{name}": _step(nw.col(name), bins) for name in names}
@@ -317,7 +337,7 @@ class Frame:
             .sort("_bin")
             .collect(backend="polars")
         )
-        return {key: bins[key].to_numpy() for key in ("n", "total", "low", "high")}
+        return {key: bins[key].to_numpy().astype(float) for key in ("n", "total", "low", "high")}
 
     def _values(self, name: str, low: float, high: float) -> Floats:
         value = nw.col(name)

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Mapping
 
-from shelfwise.formula import Values, where
-from shelfwise.model import Scale
+from shelfwise.formula import Values, clip, floor, log1p, ratio, where
+from shelfwise.model import TINY, Scale
 from shelfwise.pipeline.score import key
 from shelfwise.pipeline.table import Table
+from shelfwise.profile import WINSOR
 
 HIGH, MEDIUM, LOW = 2, 1, 0
 """Codes of tiers and clusters inside the pipeline; `LABELS` names them outside."""
@@ -57,44 +58,59 @@ def cut_key(cut: float | None, absent: float) -> float:
     return absent if cut is None else float(math.floor(cut * 1e9 + 0.5))
 
 
-def within_groups(
-    table: Table, group: str, scales: tuple[Scale, ...], shares: tuple[float, float]
-) -> Table:
+GROUP = "_group"
+"""The column of groups inside the pipeline: text or codes, never null."""
+
+
+def within_groups(table: Table, scales: tuple[Scale, ...], shares: tuple[float, float]) -> Table:
     """The same score, rank and tier inside each group, beside the global ones.
 
     Adds `score_in_group`, `rank_in_group`, `tier_in_group` (a code) and `group_size`.
+    Metrics are scaled by the group's own range or quantiles (`fixed` goalposts stay).
     A rank decides as a cut does: at most nH - 1 products have a larger score.
     """
-    table = table.size_within(group, "group_size")
-    parts = {}
+    table = table.size_within(GROUP, "group_size")
     for scale in scales:
-        z = table.columns[f"z_{scale.metric}"]
-        low, high = table.range_within(f"z_{scale.metric}", group)
-        table = table.with_columns({"_low": low, "_width": high - low})
-        width = table.columns["_width"]
-        fine = width > 1e-12
-        parts[scale.metric] = where(
-            fine, (z - table.columns["_low"]) / where(fine, width, 1.0), 0.0
-        ) * (100.0 * scale.weight)
-        table = table.with_columns({f"_part_{scale.metric}": parts[scale.metric]})
-    columns = table.columns
-    total = columns[f"_part_{scales[0].metric}"]
+        table = _scaled_within(table, scale)
+    total = table.columns[f"_part_{scales[0].metric}"]
     for scale in scales[1:]:
-        total = total + columns[f"_part_{scale.metric}"]
+        total = total + table.columns[f"_part_{scale.metric}"]
     table = table.with_columns({"score_in_group": total})
     table = table.with_columns({"_group_key": key(table.columns["score_in_group"])})
     table = table.with_columns({"_group_low_key": 0.0 - table.columns["_group_key"]})
-    table = table.rank("_group_key", "rank_in_group", within=group)
-    table = table.rank("_group_low_key", "_rank_from_below", within=group)
+    table = table.rank("_group_key", "rank_in_group", within=GROUP)
+    table = table.rank("_group_low_key", "_rank_from_below", within=GROUP)
     columns = table.columns
     size = columns["group_size"] * 1.0
-    high = columns["rank_in_group"] <= _quota(size, shares[0])
-    low = columns["_rank_from_below"] <= _quota(size, shares[1])
+    high = columns["rank_in_group"] <= floor(size * shares[0] + 0.5)
+    low = columns["_rank_from_below"] <= floor(size * shares[1] + 0.5)
     return table.with_columns(
         {"tier_in_group": where(high & ~low, HIGH, where(low & ~high, LOW, MEDIUM))}
     )
 
 
-def _quota(size: Values, share: float) -> Values:
-    rounded = size * share + 0.5
-    return rounded.floor() if hasattr(rounded, "floor") else rounded // 1
+def _scaled_within(table: Table, scale: Scale) -> Table:
+    """Adds `_part_METRIC`, the metric's points on the scale of the row's group."""
+    value = table.columns[scale.metric]
+    table = table.with_columns({"_value": log1p(value) if scale.scaling == "log1p" else value})
+    if scale.scaling == "rank":
+        table = table.with_columns({"_mirror": 0.0 - table.columns["_value"]})
+        table = table.rank("_value", "_above", within=GROUP)
+        table = table.rank("_mirror", "_below", within=GROUP)
+        columns = table.columns
+        others = columns["group_size"] * 1.0 - 1.0
+        # The middle of the places that ties share, as a share of the other products.
+        z = ratio(columns["_below"] - columns["_above"] + others, others * 2.0)
+    elif scale.scaling == "fixed":
+        z = clip(table.columns["_value"] * scale.factor + scale.shift, 0.0, 1.0)
+    else:
+        ends = WINSOR if scale.scaling == "winsor" else (0.0, 1.0)
+        low, high = f"_low_{scale.metric}", f"_high_{scale.metric}"
+        table = table.quantiles_within("_value", GROUP, ends, (low, high))
+        columns = table.columns
+        width = columns[high] - columns[low]
+        some = width >= TINY
+        z = where(some, (columns["_value"] - columns[low]) / where(some, width, 1.0), 0.0)
+        z = clip(z, 0.0, 1.0)
+    z = 1.0 - z if scale.better == "lower" else z
+    return table.with_columns({f"_part_{scale.metric}": z * (100.0 * scale.weight)})

@@ -87,7 +87,6 @@ def concentration(table: Table, measure: str = "revenue") -> dict[str, Any]:
     found = table.collect(
         {
             "total": positive.sum(),
-            "squares": (positive * positive).sum(),
         }
     )
     total = found["total"]
@@ -101,14 +100,16 @@ def concentration(table: Table, measure: str = "revenue") -> dict[str, Any]:
     # The mean of both competition ranks is the average rank, so ties need no care:
     # sum x (2 i - n - 1) = sum x (from_below - from_top).
     spread = columns["_up"] * (columns["_from_below"] - columns["_from_top"])
+    share = columns["_up"] / total
     found |= table.collect(
         {
             "top": where(top, 1.0, 0.0).sum(),
             "top_sum": where(top, value, 0.0).sum(),
             "spread": spread.sum(),
+            "squares": (share * share).sum(),
         }
     )
-    hhi = found["squares"] / total**2
+    hhi = found["squares"]
     return {
         "hhi": hhi,
         "effective_number": 1 / hhi,

@@ -140,9 +140,8 @@ def _analysis() -> dict[str, Any]:
 def _probe(text: str, *, not_ready: bool = False) -> dict[str, Any]:
     schema = _object({"status": {"type": "string"}, "version": {"type": "string"}})
     ok = {"description": text, "content": {"application/json": {"schema": schema}}}
-    refused = {"400": _error("The host name is not served."), "403": _error("Undeclared proxy.")}
     stopping = {"503": _error("The server is stopping.")} if not_ready else {}
-    return {"summary": text, "security": [{}], "responses": {"200": ok} | refused | stopping}
+    return {"summary": text, "security": [{}], "responses": {"200": ok} | stopping}
 
 
 def _error(text: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from shelfwise.errors import (
     MissingExtraError,
     ModelError,
     NotFoundError,
+    OutputError,
     ProfileError,
     RejectedRowsError,
     SettingError,
@@ -32,6 +33,7 @@ STATUS: dict[type[ShelfwiseError], int] = {
     NotFoundError: 404,
     SettingError: 500,
     MissingExtraError: 501,
+    OutputError: 507,
     ShelfwiseError: 500,
 }
 """Error -> status; the first class that an error is an instance of counts."""

@@ -182,9 +182,10 @@ def serve(
         recv_bytes=2**16,
         connection_limit=settings.max_connections + 2,  # It counts listener and trigger.
         max_request_header_size=HEADER_MAX,
-        max_request_body_size=settings.max_body_bytes + 1,  # It refuses the limit itself.
+        # The framing of chunks counts here; the application holds the exact limit.
+        max_request_body_size=settings.max_body_bytes + 2**20,
         outbuf_high_watermark=2**62,  # There a worker would wait for the client.
-        clear_untrusted_proxy_headers=not settings.behind_proxy,
+        clear_untrusted_proxy_headers=False,  # The application refuses undeclared proxies.
     )
     server = _Server(app, {}, _sock=listener, adj=adjustments, bind_socket=False)
     before = {n: signal.signal(n, server.on_signal) for n in (signal.SIGTERM, signal.SIGINT)}

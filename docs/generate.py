@@ -1,0 +1,334 @@
+"""Writes docs/reference/ from the code; `--check` only says which page lags behind it."""
+
+import difflib
+import inspect
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+import shelfwise
+from shelfwise import errors
+from shelfwise.cli import EXIT, app
+from shelfwise.columns import COLUMNS
+from shelfwise.metrics import METRICS
+from shelfwise.pipeline.features import FLAGS
+from shelfwise.profile import PROFILES
+from shelfwise.service.openapi import MEANINGS, document
+from shelfwise.service.problems import STATUS
+from shelfwise.settings import SETTINGS
+
+FOLDER = Path(__file__).resolve().parent / "reference"
+
+WARNINGS = {
+    "best_sellers_low": "Some of the products with most revenue are Low; how many `robust` would leave there.",
+    "column_set_aside": "A mapped column took the name of another one, which is now called NAME_given.",
+    "columns_matched": "Columns were recognized under other names, which are listed.",
+    "constant_metric": "Every product has the same value of a metric; it counts 0 for all.",
+    "effective_weights": "A metric moves the score much more or less than its weight says (by more than 0.15).",
+    "no_stock": "There is no stock column: the stock ratio is withheld and the other weights are scaled up.",
+    "outside_fitted_range": "Products lie outside the range that the model was fitted on.",
+    "relative_scores": "Fewer than 5 products: scores compare products, so these say little.",
+    "repaired": "Values were put right by `on_error=\"repair\"`; how many, by column.",
+    "result_keys_ignored": "HTTP: the request brought keys that name a result; they were ignored.",
+    "rows_skipped": "Rows were not scored; `rejected` says which and why.",
+    "small_groups": "Products are in a group of fewer than 5; their tier in the group means little.",
+    "ties_move_tiers": "Equal scores at a cut move the share of a tier by more than 5 points.",
+    "unknown_keys_dropped": "HTTP: the request brought keys that the contract does not have.",
+    "unstable_clusters": "Fewer than 10 products: one more or less may change every cluster.",
+}
+"""What each warning says; a test holds it complete against the source."""
+
+REFUSALS = {
+    "unknown_host": (400, "The Host header names a host that is not served."),
+    "bad_request": (400, "Content-Length is no number."),
+    "key_needed": (401, "The key is missing or wrong."),
+    "undeclared_proxy": (403, "A forwarding header came, and no proxy is declared."),
+    "unsupported_media_type": (415, "The body is not application/json in UTF-8."),
+    "unsupported_encoding": (415, "The body is packed by something else than gzip."),
+    "internal_error": (500, "A fault of the program; the log has it under the request id."),
+    "draining": (503, "The server is stopping (`/readyz`)."),
+}
+"""Problems that are answered before any data is read; a test holds it complete."""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; what would end a cell is escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|").strip() for cell in line) + " |"
+        for line in lines
+    )
+
+
+def code(value: object) -> str:
+    """Text as code; nothing for nothing."""
+    return f"`{value}`" if str(value) else ""
+
+
+def number(value: float | None) -> str:
+    """A limit, as short as it can be."""
+    return "" if value is None else f"{value:g}"
+
+
+def columns() -> str:
+    rows = [
+        (
+            code(c.name), "yes" if c.required else "", c.kind, c.unit, number(c.low),
+            number(c.high), c.meaning, c.unlocks, ", ".join(map(code, c.aliases)),
+        )
+        for c in COLUMNS
+    ]  # fmt: skip
+    head = ("Column", "Needed", "Kind", "Unit", "Least", "Most", "Meaning", "Unlocks", "Also read as")
+    lengths = ", ".join(
+        f"{code(c.name)} {c.max_length:,}" for c in COLUMNS if c.kind in ("id", "text") and c.required
+    )
+    return f"""# Columns
+One row is one product.
+Columns are recognized by name, then by name without case, blanks and punctuation, then by the other names in the last column.
+Unlocks names what a column serves; some of that comes with later releases.
+
+{table(head, rows)}
+
+Text has at most 255 characters where nothing else is said ({lengths}) and no control characters.
+`stock` may be left out altogether in the library and on the command line; over HTTP it is needed.
+A product_id that stands twice is refused, or with `location` the pair of both.
+"""
+
+
+def metrics() -> str:
+    rows = [
+        (code(m.name), m.label, " or ".join(map(code, m.formulas)), m.unit, m.better, m.meaning)
+        for m in METRICS
+    ]
+    return f"""# Metrics
+{table(("Metric", "Label", "Formula", "Unit", "Better", "Meaning"), rows)}
+
+Of several formulas a product takes the first whose columns it has.
+`a / b` is 0 where b is not above 0.
+Formulas know `+ - * /`, parentheses, numbers, and `min(a, b)`, `max(a, b)`, `abs(a)`, `sqrt(a)`, `log1p(a)`.
+`sqrt` of a number below 0 is 0; `log1p` of a number below 0 is -log1p of its size.
+"""
+
+
+def profiles() -> str:
+    parts = []
+    for profile in PROFILES.values():
+        rows = [(code(t.metric), f"{t.weight:.0%}", t.scaling, t.better) for t in profile.terms]
+        parts.append(
+            f"## {profile.name}\n{profile.description}\n"
+            f"High {profile.high_share:.0%}, Low {profile.low_share:.0%}; a price of 0: "
+            f"{profile.zero_price}.\n\n"
+            + table(("Metric", "Weight", "Scaling", "Better"), rows)
+            + "\n"
+        )
+    return "# Profiles\nA profile of your own is a TOML file: [how to write one](../how-to/own-profile.md).\n\n" + "\n".join(parts)
+
+
+def settings() -> str:
+    defaults = {"data_dir": "`$XDG_DATA_HOME/shelfwise` or `~/.local/share/shelfwise`"}
+    rows = []
+    for s in SETTINGS:
+        plain = "" if callable(s.default) or s.default in (None, "", ()) else code(s.default)
+        also = f" Also from the file in `{s.variable}_FILE`." if s.secret else ""
+        rows.append((code(s.variable), defaults.get(s.name, plain), s.help + also))
+    return f"""# Settings
+Settings are environment variables.
+A value that does not fit, or a `SHELFWISE_` variable that is not listed here, stops the start.
+`shelfwise settings` shows the values in force; secrets are shown as set or not set.
+
+{table(("Variable", "Default", "Meaning"), rows)}
+"""
+
+
+def _first(mapping: dict[type[Any], int], kind: type[Any]) -> int:
+    return next(value for base, value in mapping.items() if issubclass(kind, base))
+
+
+def error_page() -> str:
+    rows = []
+
+    def walk(kind: type[errors.ShelfwiseError], depth: int) -> None:
+        name = "&nbsp;&nbsp;" * depth + code(kind.__name__)
+        meaning = inspect.getdoc(kind) or ""
+        rows.append((name, code(kind.code), _first(STATUS, kind), _first(EXIT, kind), meaning))
+        for child in sorted(kind.__subclasses__(), key=lambda c: c.__name__):
+            if child.__module__ == errors.__name__:
+                walk(child, depth + 1)
+
+    walk(errors.ShelfwiseError, 0)
+    refusals = [(code(name), status, meaning) for name, (status, meaning) in REFUSALS.items()]
+    return f"""# Errors
+Each error has a `message`, a `hint` and a `code` that never changes.
+`InputError` also has `problems` (the first 50, each with a JSON pointer) and `count` (all).
+Over HTTP the code stands in `type`, as `urn:shelfwise:problem:CODE`.
+
+{table(("Error", "Code", "HTTP status", "Exit code", "Meaning"), rows)}
+
+Exit code 0 is success, 2 a wrong command line.
+
+## Refused before any data is read
+{table(("Code", "HTTP status", "Meaning"), refusals)}
+
+Unknown paths get 404 (`not_found`), wrong methods 405 (`method_not_allowed`) with `Allow`.
+What the server refuses before the application sees the request (400, 408, 413, 431, 501) has the same shape, with `type` `about:blank`.
+"""
+
+
+def flags_and_warnings() -> str:
+    return f"""# Flags and warnings
+A flag marks one product, a warning the whole analysis.
+
+## Flags
+{table(("Flag", "Meaning"), [(code(name), meaning) for name, meaning in FLAGS.items()])}
+
+## Warnings
+{table(("Code", "Meaning"), [(code(name), meaning) for name, meaning in sorted(WARNINGS.items())])}
+"""
+
+
+def api() -> str:
+    contract = document()
+    parts = ["# API\nThe same contract as `/openapi.json`, in short.\n"]
+    for path, methods in contract["paths"].items():
+        for method, operation in methods.items():
+            parts.append(f"## {method.upper()} {path}\n{operation['summary']}")
+            if "description" in operation:
+                parts[-1] += "\n" + operation["description"].replace(". ", ".\n")
+            if parameters := operation.get("parameters"):
+                rows = [
+                    (code(p["name"]), _values(p["schema"]), p["description"]) for p in parameters
+                ]
+                parts.append("\n" + table(("Query parameter", "Values", "Meaning"), rows))
+            rows = [(code(s), r["description"]) for s, r in operation["responses"].items()]
+            parts.append("\n" + table(("Status", "Meaning"), rows) + "\n")
+    scored = contract["components"]["schemas"]["ScoredProduct"]
+    given = contract["components"]["schemas"]["Product"]["properties"]
+    results = [
+        (code(name), "yes" if name in scored["required"] else "",
+         schema.get("description") or MEANINGS.get(name, ""))
+        for name, schema in scored["properties"].items() if name not in given
+    ]  # fmt: skip
+    parts.append(
+        "## What a product gets\nThe input of a product comes back as it came, and with it:\n\n"
+        + table(("Key", "Always", "Meaning"), results)
+    )
+    return "\n".join(parts) + "\n"
+
+
+def _values(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return ", ".join(map(code, schema["enum"]))
+    if "minimum" in schema:
+        return f"{schema['minimum']} to {schema['maximum']:,}"
+    return schema["type"]
+
+
+def command_line() -> str:
+    group = typer.main.get_command(app)
+    parts = [f"# Command line\n{app.info.help}\n`shelfwise --version` shows the version.\n"]
+    for name, command in group.commands.items():  # type: ignore[attr-defined]  # it is a group
+        arguments = [p for p in command.params if p.param_type_name == "argument"]
+        options = [p for p in command.params if p.param_type_name == "option"]
+        usage = " ".join([f"shelfwise {name}", *(p.name.upper() for p in arguments)])
+        parts.append(f"## {name}\n{command.help}\n\n```sh\n{usage}{' [OPTIONS]' if options else ''}\n```\n")
+        rows = [(code(p.name.upper()), "", p.help) for p in arguments]
+        rows += [(", ".join(map(code, p.opts)), _default(p), p.help) for p in options]
+        if rows:
+            parts.append(table(("Argument or option", "Default", "Meaning"), rows) + "\n")
+    codes = {value: kind.__name__ for kind, value in reversed(EXIT.items())}
+    rows = [("0", "Success"), ("2", "A wrong command line"), *sorted((str(k), code(v)) for k, v in codes.items())]
+    parts.append("## Exit codes\n" + table(("Code", "Meaning"), sorted(rows)) + "\n")
+    parts.append("See [errors](errors.md).\n")
+    return "\n".join(parts)
+
+
+def _default(option: Any) -> str:
+    return "" if option.is_flag or option.default is None else code(option.default)
+
+
+def python() -> str:
+    parts = ["# Python\nWhat `import shelfwise` gives; the rest may change without notice.\n"]
+    for name in shelfwise.__all__:
+        value = getattr(shelfwise, name)
+        if not callable(value):
+            page = {"COLUMNS": "columns", "METRICS": "metrics", "PROFILES": "profiles"}[name]
+            parts.append(f"## {name}\nThe data behind [{page}]({page}.md).\n")
+            continue
+        is_error = isinstance(value, type) and issubclass(value, Exception)
+        shown = name if isinstance(value, type) else f"{name}{_signature(value)}"
+        parts.append(f"## {name}\n" + ("" if shown == name else f"```py\n{shown}\n```\n") + _paragraph(value) + "\n")
+        members = [] if is_error or not isinstance(value, type) else _members(value)
+        if members:
+            parts.append(table(("Member", "Meaning"), members) + "\n")
+    return "\n".join(parts)
+
+
+def _signature(function: Any) -> str:
+    parameters = inspect.signature(function).parameters.values()
+    plain = [p.replace(annotation=inspect.Parameter.empty) for p in parameters]
+    return str(inspect.Signature(plain))
+
+
+def _paragraph(value: Any) -> str:
+    text = (inspect.getdoc(value) or "").split("\n\n")[0]
+    return " ".join(text.split())
+
+
+def _members(kind: type) -> list[tuple[str, str]]:
+    found = []
+    for name, member in vars(kind).items():
+        target = getattr(member, "func", None) or getattr(member, "fget", None) or member
+        target = getattr(target, "__func__", target)
+        if name.startswith("_") or not callable(target) or not inspect.getdoc(target):
+            continue
+        method = inspect.isfunction(member) or isinstance(member, classmethod)
+        found.append((code(f"{name}()" if method else name), _paragraph(target)))
+    return found
+
+
+PAGES = {
+    "columns.md": columns,
+    "metrics.md": metrics,
+    "profiles.md": profiles,
+    "settings.md": settings,
+    "errors.md": error_page,
+    "flags-and-warnings.md": flags_and_warnings,
+    "api.md": api,
+    "cli.md": command_line,
+    "python.md": python,
+}
+
+
+def pages() -> dict[str, str]:
+    """File name -> what it must hold."""
+    return {name: make().rstrip() + "\n" for name, make in PAGES.items()}
+
+
+def lagging() -> list[str]:
+    """For each page that is not up to date its name and the first line that differs."""
+    found = []
+    for name, text in pages().items():
+        path = FOLDER / name
+        now = path.read_text(encoding="utf-8") if path.exists() else ""
+        if now != text:
+            diff = difflib.unified_diff(now.splitlines(), text.splitlines(), lineterm="", n=0)
+            line = next((x for x in diff if x[0] in "+-" and x[:3] not in ("+++", "---")), "")
+            found.append(f"docs/reference/{name}: {line}")
+    return found
+
+
+def main() -> None:
+    if "--check" in sys.argv[1:]:
+        if found := lagging():
+            sys.exit("\n".join([*found, "Run `make docs`."]))
+        return
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Fixtures that every test may ask for: a frame of each kind, the real data, a private home."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from kinds import ENGINES, Engine
+
+# One example set for every run, here and in CI; `HYPOTHESIS_PROFILE=explore` looks further.
+slow_is_fine = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, database=None, suppress_health_check=slow_is_fine
+)
+settings.register_profile(
+    "explore", deadline=None, max_examples=2_000, suppress_health_check=slow_is_fine
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
+def frame(request: pytest.FixtureRequest) -> Engine:
+    """Makes a frame of rows or columns; `frame.read` brings a result back as dicts."""
+    engine: Engine = request.param
+    return engine
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Callable[[str], Path]:
+    """The path of a file of the real data sets, which do not travel with the project."""
+    given = os.environ.get("SHELFWISE_TEST_DATA")
+    folder = Path(given) if given else PROJECT.parent / "shared" / "data"
+
+    def path(name: str) -> Path:
+        if not (folder / name).exists():
+            pytest.skip(
+                f"{name} is not in {folder}; set SHELFWISE_TEST_DATA to the folder that has it"
+            )
+        return folder / name
+
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _private_home(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No test reads the settings or the key of whoever runs it."""
+    for variable in list(os.environ):
+        if variable.startswith("SHELFWISE_") and variable != "SHELFWISE_TEST_DATA":
+            monkeypatch.delenv(variable)
+    monkeypatch.setenv("SHELFWISE_DATA_DIR", str(tmp_path_factory.getbasetemp() / "home"))

@@ -1,0 +1,76 @@
+"""The kinds of frame that a user may hold: how to make each, and how to read it back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+Columns = dict[str, list[Any]]
+Rows = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]
+
+
+def columns_of(rows: Rows) -> Columns:
+    """Rows as columns; a key that a row lacks is None there."""
+    if isinstance(rows, Mapping):
+        return {name: list(values) for name, values in rows.items()}
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _pandas(columns: Columns) -> Any:
+    return pytest.importorskip("pandas").DataFrame(columns)
+
+
+def _polars(columns: Columns) -> Any:
+    return pl.DataFrame(columns, strict=False)
+
+
+def _arrow(columns: Columns) -> Any:
+    return pytest.importorskip("pyarrow").table(columns)
+
+
+def _duckdb(columns: Columns) -> Any:
+    return duckdb.connect().from_arrow(_polars(columns))
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One kind of frame: how to make it, and how to read what comes back."""
+
+    name: str
+    make: Callable[[Columns], Any]
+    ordered: bool = True
+
+    def __call__(self, rows: Rows) -> Any:
+        return self.make(columns_of(rows))
+
+    def read(self, native: Any, by: str = "product_id") -> list[dict[str, Any]]:
+        """The rows as dicts of plain values; sorted where the engine keeps no order."""
+        if self.name == "pandas":
+            rows = native.astype(object).where(native.notna(), None).to_dict("records")
+        elif self.name == "pyarrow":
+            rows = native.to_pylist()
+        elif self.name == "polars-lazy":
+            rows = native.collect().to_dicts()
+        elif self.name == "polars":
+            rows = native.to_dicts()
+        else:
+            rows = native.pl().to_dicts()
+        return rows if self.ordered else sorted(rows, key=lambda row: row[by])
+
+    def column(self, native: Any, name: str) -> list[Any]:
+        """One column of what came back."""
+        return [row[name] for row in self.read(native)]
+
+
+DUCKDB = Engine("duckdb", _duckdb, ordered=False)
+ENGINES = (
+    Engine("pandas", _pandas),
+    Engine("polars", _polars),
+    Engine("polars-lazy", lambda columns: _polars(columns).lazy()),
+    Engine("pyarrow", _arrow),
+    DUCKDB,
+)

@@ -1,0 +1,42 @@
+"""Fixtures of the service: the application under test, through the test client and for real."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from doors import LIMITS, ClientDoor, Door, LiveDoor, serving
+from flask.testing import FlaskClient
+
+from shelfwise.service import create_app
+from shelfwise.settings import load_settings
+
+
+@pytest.fixture
+def client_of() -> Callable[..., FlaskClient]:
+    """Makes a test client of an application with the settings given, and no others."""
+
+    def make(**given: Any) -> FlaskClient:
+        return create_app(load_settings({}, **given)).test_client()
+
+    return make
+
+
+@pytest.fixture
+def client(client_of: Callable[..., FlaskClient]) -> FlaskClient:
+    """A test client with the limits that the live server has, too."""
+    return client_of(**LIMITS)
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDoor]:
+    """A real server on loopback, one for all tests."""
+    limits = {f"SHELFWISE_{name.upper()}": str(value) for name, value in LIMITS.items()}
+    with serving(tmp_path_factory.mktemp("live"), **limits) as door:
+        yield door
+
+
+@pytest.fixture(params=["client", "live"])
+def door(request: pytest.FixtureRequest) -> Door:
+    """The same question through the test client and through the real server."""
+    found = request.getfixturevalue(request.param)
+    return found if isinstance(found, LiveDoor) else ClientDoor(found)

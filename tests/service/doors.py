@@ -1,0 +1,197 @@
+"""Two doors into the service, asked in the same way: the test client and a real server."""
+
+import contextlib
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Protocol
+
+from werkzeug.test import Client
+
+import shelfwise
+
+PATH = "/product-analysis"
+LIMITS = {"max_rows": 3_000, "max_body_bytes": 1_000_000}
+"""The limits that both doors have: small, so that a test can go beyond them."""
+
+PROBLEM_KEYS = [
+    "type", "title", "status", "detail", "instance", "request_id", "errors", "error_count",
+]  # fmt: skip
+PRODUCT = {"product_id": 1, "name": "Lamp", "price": 2.5, "units_sold": 3, "stock": 4}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def ok(self) -> Any:
+        """The JSON of an answer that must be a success."""
+        assert self.status == 200, self.body[:1_000]
+        assert self.headers["content-type"] == "application/json"
+        return self.json()
+
+    def problem(self, status: int) -> dict[str, Any]:
+        """The document of an answer that must be a problem, with all that is promised of it."""
+        assert self.status == status, self.body[:1_000]
+        assert self.headers["content-type"] == "application/problem+json"
+        document: dict[str, Any] = self.json()
+        assert sorted(document) == sorted(PROBLEM_KEYS)
+        assert document["status"] == status
+        assert document["request_id"] == self.headers["x-request-id"]
+        assert all(document[key] for key in ("type", "title", "detail", "request_id"))
+        assert len(document["errors"]) <= 50
+        assert len(document["errors"]) <= document["error_count"]
+        assert all(sorted(error) == ["detail", "pointer"] for error in document["errors"])
+        assert b"Traceback" not in self.body
+        return document
+
+
+class Door(Protocol):
+    """Ask with JSON, unless `headers` say otherwise; a header that is None is left out."""
+
+    def __call__(
+        self,
+        body: bytes = b"",
+        *,
+        path: str = PATH,
+        method: str = "POST",
+        headers: Mapping[str, str | None] | None = None,
+        chunked: bool = False,
+    ) -> Answer: ...
+
+
+def _headers(given: Mapping[str, str | None] | None) -> dict[str, str]:
+    all_ = {"Content-Type": "application/json"} | dict(given or {})
+    return {name: value for name, value in all_.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class ClientDoor:
+    """The application, called by the test client."""
+
+    client: Client
+
+    def __call__(
+        self,
+        body: bytes = b"",
+        *,
+        path: str = PATH,
+        method: str = "POST",
+        headers: Mapping[str, str | None] | None = None,
+        chunked: bool = False,
+    ) -> Answer:
+        sent = _headers(headers)
+        more: dict[str, Any] = {"data": body}
+        if chunked:
+            sent["Transfer-Encoding"] = "chunked"
+            terminated = {"wsgi.input_terminated": True}
+            more = {"input_stream": BytesIO(body), "environ_overrides": terminated}
+        with self.client.open(path, method=method, headers=sent, **more) as response:
+            found = {name.lower(): value for name, value in response.headers}
+            return Answer(response.status_code, found, response.data)
+
+
+@dataclass(frozen=True)
+class LiveDoor:
+    """A server in a process of its own, asked over a socket."""
+
+    url: str
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.url.removeprefix("http://").rpartition(":")
+        return host, int(port)
+
+    def __call__(
+        self,
+        body: bytes = b"",
+        *,
+        path: str = PATH,
+        method: str = "POST",
+        headers: Mapping[str, str | None] | None = None,
+        chunked: bool = False,
+    ) -> Answer:
+        sent = _headers(headers)
+        host, port = self.address
+        connection = http.client.HTTPConnection(host, port, timeout=30)
+        try:
+            connection.putrequest(method, path, skip_host="Host" in sent, skip_accept_encoding=True)
+            sent |= {"Transfer-Encoding": "chunked"} if chunked else {}
+            if not chunked and "Content-Length" not in sent:
+                sent["Content-Length"] = str(len(body))
+            for name, value in sent.items():
+                connection.putheader(name, value)
+            # A server that refuses a body may close before it has all of it.
+            with contextlib.suppress(ConnectionError):
+                connection.endheaders()
+                for start in range(0, len(body), 65_536):
+                    part = body[start : start + 65_536]
+                    connection.send(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
+                if chunked:
+                    connection.send(b"0\r\n\r\n")
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, found, response.read())
+        finally:
+            connection.close()
+
+
+def environment(home: Path, **variables: str) -> dict[str, str]:
+    """An environment for a process: this source, a private home, no settings of the caller's."""
+    clean = {name: v for name, v in os.environ.items() if not name.startswith("SHELFWISE_")}
+    source = str(Path(shelfwise.__file__).parents[1])
+    return clean | {"PYTHONPATH": source, "SHELFWISE_DATA_DIR": str(home)} | variables
+
+
+@contextlib.contextmanager
+def serving(home: Path, *options: str, **variables: str) -> Iterator[LiveDoor]:
+    """A server started as a user starts it, on a free port, until the block ends."""
+    log = home / "stderr.txt"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "shelfwise.cli", "serve", "--port", "0", *options],
+            env=environment(home, **variables),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+        )
+    try:
+        end = time.monotonic() + 60
+        while "Stop: Ctrl-C" not in (said := log.read_text(encoding="utf-8")):
+            assert process.poll() is None, said
+            assert time.monotonic() < end, said
+            time.sleep(0.05)
+        yield LiveDoor(said.split("listens on ")[1].split()[0])
+    finally:
+        process.terminate()
+        process.wait(timeout=40)
+
+
+def catalogue(*changes: Mapping[str, Any]) -> bytes:
+    """A JSON array: a product for each change, numbered from 1 unless the change says."""
+    return json.dumps(products(*changes), ensure_ascii=False).encode()
+
+
+def products(*changes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [PRODUCT | {"product_id": n} | dict(c) for n, c in enumerate(changes, start=1)]
+
+
+def raw(old: str = "", new: str = "", more: str = "") -> bytes:
+    """One product as JSON text with a piece replaced, or keys added: what no encoder writes."""
+    text = json.dumps(PRODUCT)
+    assert old in text
+    return f"[{text.replace(old, new, 1)[:-1]}{more}}}]".encode("utf-8", "surrogatepass")
