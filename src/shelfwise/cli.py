@@ -5,6 +5,7 @@ import ipaddress
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -72,22 +73,19 @@ ModelOption = Annotated[str | None, typer.Option(help="Score against a saved mod
 
 def main() -> None:
     """Run the command line; errors of ours become one line, a hint and an exit code."""
+    if hasattr(signal, "SIGPIPE"):
+        # `shelfwise ... | head` ends quietly, as other programs do.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         app(standalone_mode=True)
     except ShelfwiseError as error:
         _complain(error)
         sys.exit(next(code for kind, code in EXIT.items() if isinstance(error, kind)))
     except OSError as error:
-        # The screen or the pipe that we write to: full, or gone.
-        _drop_output()
-        if not isinstance(error, BrokenPipeError):
-            err.print(f"Error: the output cannot be written: {error}.", markup=False)
+        # What we write to is full or gone; nothing more may be flushed there at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        err.print(f"Error: the output cannot be written: {error}.", markup=False)
         sys.exit(EXIT[OutputError])
-
-
-def _drop_output() -> None:
-    """Nothing more is flushed at exit, where it would only fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(error: ShelfwiseError) -> None:
@@ -398,6 +396,8 @@ def _serve(host: str, port: int, *, no_auth: bool = False) -> None:
         raise MissingExtraError(
             f"The service needs {error.name}.", "pip install 'shelfwise[serve]'"
         ) from error
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # A client that leaves ends no server.
     values = load_settings()
     if not values.api_key and not _is_loopback(host):
         if not no_auth:

@@ -1,10 +1,12 @@
 """Paths to frames: CSV, JSON, NDJSON, Parquet, Arrow, XLSX; and results to files."""
 
+import csv
 import gzip
 import io
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +20,7 @@ from shelfwise.errors import (
     OutputError,
     UnreadableError,
     UnsupportedError,
+    excerpt,
 )
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -82,12 +85,14 @@ def open_relation(path: Path, kind: str, *, keep: bool = False) -> Any:
     try:
         if kind == "parquet":
             return connection.read_parquet(_literal(path))
+        separator, names = _header(path)
+        # With names and separator given nothing is guessed, and errors name their line.
         relation = connection.read_csv(
             _literal(path),
-            all_varchar=True,
+            columns=dict.fromkeys(names, "VARCHAR"),
+            auto_detect=False,
             header=True,
-            null_padding=False,
-            sep=_separator(path),
+            sep=separator,
             quotechar='"',
             escapechar='"',
         )
@@ -112,8 +117,13 @@ def collect(relation: Any, path: Path) -> pl.DataFrame:
 
 def unreadable(path: Path | str, error: Exception) -> UnreadableError:
     """The engine's complaint about a file, its first line only."""
-    first = next((line for line in str(error).splitlines() if line.strip()), "unknown error")
-    return UnreadableError(f"{path} cannot be read: {first[:300]}")
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # DuckDB says on which line of a CSV, what it found there, then a page of advice.
+    told = [line for line in lines if line.startswith(("Expected Number", "Value with"))]
+    first = (
+        re.sub(r"^(?:[A-Za-z ]*Error(?: on|:) ?)+", "", lines[0]) if lines else "no reason given"
+    )
+    return UnreadableError(f"{path} cannot be read: {'. '.join([first, *told])[:300]}")
 
 
 def _must_be_file(path: Path) -> None:
@@ -128,19 +138,26 @@ def _literal(path: Path) -> str:
     return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
-def _separator(path: Path) -> str:
-    """What separates the columns: the candidate that the first line has most of."""
+def _header(path: Path) -> tuple[str, list[str]]:
+    """The separator (the candidate that the first line has most of) and the column names."""
     opener = gzip.open if path.suffix.lower() == ".gz" else open
     with opener(path, "rb") as file:
         first = file.readline(1_000_000).decode("utf-8", "replace")
+    first = first.removeprefix("\ufeff").rstrip("\r\n")
+    if not first.strip():
+        raise UnreadableError(f"{path} has no header line.", "Its first line names the columns.")
     bare = re.sub(r'"[^"]*"', "", first)
-    return max(SEPARATORS, key=lambda separator: (bare.count(separator), separator == ","))
+    separator = max(SEPARATORS, key=lambda candidate: (bare.count(candidate), candidate == ","))
+    names = next(csv.reader([first], delimiter=separator))
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise UnreadableError(f"{path} has the column {excerpt(twice[0])} twice.", "Rename one.")
+    return separator, names
 
 
 def _read_latin_1(path: Path) -> pl.DataFrame:
     try:
         return pl.read_csv(
-            path, separator=_separator(path), infer_schema=False, encoding="iso8859-1"
+            path, separator=_header(path)[0], infer_schema=False, encoding="iso8859-1"
         )
     except pl.exceptions.PolarsError as error:
         raise unreadable(path, error) from error
