@@ -149,9 +149,9 @@ def test_a_product_is_found_by_number_or_text() -> None:
     assert analyze(RANGE).explain("7") == analyze(RANGE).explain(7)
 
 
-def test_an_unknown_product_is_not_found(frame: Engine) -> None:
+def test_an_unknown_product_is_not_found() -> None:
     with pytest.raises(shelfwise.NotFoundError, match="no product 999 among the 40"):
-        analyze(frame(RANGE)).explain(999)
+        analyze(RANGE).explain(999)
 
 
 def test_an_explanation_is_plain_values() -> None:
@@ -227,10 +227,10 @@ def test_few_products_make_unstable_clusters(n: int, expected: bool) -> None:
     assert ("unstable_clusters" in codes(analyze(RANGE[:n]))) is expected
 
 
-def test_effective_weights_that_are_far_off_are_said(frame: Engine) -> None:
+def test_effective_weights_that_are_far_off_are_said() -> None:
     rows = [product(i, 10.0, float(i % 20), 5.0) for i in range(60)]
     rows.append(product(60, 1e6, 1e6, 1.0))
-    analysis = analyze(frame(rows))
+    analysis = analyze(rows)
     gaps = {
         m: abs(w - judge(rows).weights[m]) for m, w in analysis.summary["effective_weights"].items()
     }
@@ -260,15 +260,15 @@ def test_warnings_have_a_code_and_a_sentence() -> None:
 # What is shown
 
 
-def test_the_short_view_says_the_essentials(frame: Engine) -> None:
-    shown = repr(analyze(frame(RANGE)))
+def test_the_short_view_says_the_essentials() -> None:
+    shown = repr(analyze(RANGE))
     assert "40 products, profile standard" in shown
     assert "High 8, Medium 24, Low 8" in shown
 
 
-def test_the_notebook_view_escapes_names(frame: Engine) -> None:
+def test_the_notebook_view_escapes_names() -> None:
     rows = [row | {"name": "<script>alert('1')</script>&"} for row in RANGE[:6]]
-    shown = analyze(frame(rows))._repr_html_()
+    shown = analyze(rows)._repr_html_()
     assert "<script>" not in shown
     assert "&lt;script&gt;" in shown
     assert shown.startswith("<div>")

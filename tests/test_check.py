@@ -77,11 +77,11 @@ def test_skip_does_the_same_for_a_list() -> None:
     assert {(f"/{row}/{column}", reason) for row, column, reason in reasons_of(analysis)} == REASONS
 
 
-def test_nothing_left_to_score_is_an_error(frame: Engine) -> None:
+def test_nothing_left_to_score_is_an_error() -> None:
     rows = [product(i, price=-1.0) for i in range(3)]
     for on_error in ("skip", "repair"):
         with pytest.raises(shelfwise.RejectedRowsError, match="3 problems in the rows"):
-            shelfwise.analyze(frame(rows), on_error=on_error)
+            shelfwise.analyze(rows, on_error=on_error)
 
 
 def test_a_product_that_stands_twice_is_set_aside_each_time(frame: Engine) -> None:

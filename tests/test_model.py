@@ -350,8 +350,8 @@ def test_values_outside_a_log_range_are_counted_too(clip: bool) -> None:
     assert f"revenue of {beyond}" in outside(analysis)
 
 
-def test_values_inside_the_fitted_range_raise_no_warning(model: Model, frame: Engine) -> None:
-    assert shelfwise.analyze(frame(RANGE[5:15]), model=model).warnings == []
+def test_values_inside_the_fitted_range_raise_no_warning(model: Model) -> None:
+    assert shelfwise.analyze(RANGE[5:15], model=model).warnings == []
 
 
 def test_a_model_with_stock_refuses_products_without(model: Model) -> None:

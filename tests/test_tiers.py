@@ -36,8 +36,8 @@ def test_high_and_low_are_each_within_half_a_product_of_a_fifth(n: int) -> None:
     assert 2 * quota(n, 0.2) <= n
 
 
-def test_products_that_are_all_equal_are_medium(frame: Engine) -> None:
-    assert counts(shelfwise.analyze(frame([product(i, 3.0) for i in range(8)]))) == (0, 8, 0)
+def test_products_that_are_all_equal_are_medium() -> None:
+    assert counts(shelfwise.analyze([product(i, 3.0) for i in range(8)])) == (0, 8, 0)
 
 
 def test_two_groups_of_five_equals_are_low_and_high(frame: Engine) -> None:
@@ -90,22 +90,22 @@ def test_more_than_half_of_adventureworks_is_low(test_data: Any) -> None:
     assert message.startswith("56% of the products are Low instead of 20%")
 
 
-def test_other_shares_of_a_profile_count(frame: Engine) -> None:
+def test_other_shares_of_a_profile_count() -> None:
     profile = shelfwise.Profile.from_dict(
         {"name": "steep", "terms": {"revenue": 1.0}, "tiers": {"high": 0.1, "low": 0.5}}
     )
     rows = [product(i, float(i)) for i in range(20)]
-    analysis = shelfwise.analyze(frame(rows), profile=profile)
+    analysis = shelfwise.analyze(rows, profile=profile)
     assert counts(analysis) == (2, 8, 10)
-    scores = frame.column(analysis.products, "performance_score")
-    assert frame.column(analysis.products, "performance_tier") == tiers(scores, 0.1, 0.5)
+    scores = analysis.products["performance_score"].to_list()
+    assert analysis.products["performance_tier"].to_list() == tiers(scores, 0.1, 0.5)
 
 
-def test_a_share_of_zero_gives_no_product_that_tier(frame: Engine) -> None:
+def test_a_share_of_zero_gives_no_product_that_tier() -> None:
     profile = shelfwise.Profile.from_dict(
         {"name": "only-best", "terms": {"revenue": 1.0}, "tiers": {"high": 0.2, "low": 0.0}}
     )
-    analysis = shelfwise.analyze(frame([product(i, float(i)) for i in range(10)]), profile=profile)
+    analysis = shelfwise.analyze([product(i, float(i)) for i in range(10)], profile=profile)
     assert counts(analysis) == (2, 8, 0)
     assert analysis.model.cut_low is None
 
@@ -148,8 +148,8 @@ def test_agreement_of_clusters_and_tiers_is_the_adjusted_rand_index(frame: Engin
     )
 
 
-def test_one_cluster_has_no_silhouette(frame: Engine) -> None:
-    analysis = shelfwise.analyze(frame([product(i, 3.0) for i in range(8)]))
+def test_one_cluster_has_no_silhouette() -> None:
+    analysis = shelfwise.analyze([product(i, 3.0) for i in range(8)])
     assert analysis.clustering["silhouette"] is None
 
 
@@ -179,8 +179,8 @@ def test_tiers_within_groups_equal_the_judge_in_each(frame: Engine) -> None:
     assert [row["performance_tier"] for row in got] == whole.tiers
 
 
-def test_groups_under_five_are_flagged(frame: Engine) -> None:
-    analysis = shelfwise.analyze(frame(GROUPS), group_by="category")
+def test_groups_under_five_are_flagged() -> None:
+    analysis = shelfwise.analyze(GROUPS, group_by="category")
     assert [w.message for w in analysis.warnings if w.code == "small_groups"] == [
         "3 products are in a category of fewer than 5: their tier in the group means little."
     ]

@@ -112,9 +112,9 @@ def test_nothing_earned_has_no_concentration(frame: Engine) -> None:
     assert got["top"] == 0
 
 
-def test_concentration_of_units_can_be_asked_for(frame: Engine) -> None:
+def test_concentration_of_units_can_be_asked_for() -> None:
     rows = [row | {"units_sold": float(i)} for i, row in enumerate(rows_of([5] * 5))]
-    got = shelfwise.analyze(frame(rows)).concentration("units_sold")
+    got = shelfwise.analyze(rows).concentration("units_sold")
     assert got["gini"] == pytest.approx(gini([0, 1, 2, 3, 4]), abs=1e-12)
 
 

@@ -13,7 +13,7 @@ from shelfwise.pipeline.table import Floats, Table
 from shelfwise.pipeline.tier import HIGH, LOW, MEDIUM
 
 CLUSTERS, STARTS, SEED = 3, 4, 42
-MANY_STARTS, FEW_CELLS, MOST_CELLS = 12, 8_000, 60_000
+MANY_STARTS, FEW_CELLS, MOST_CELLS = 12, 1_500, 60_000
 LLOYD_STEPS = 2
 
 Centers = tuple[tuple[str, tuple[float, ...]], ...]
