@@ -97,7 +97,8 @@ def main() -> None:
         path = str(Path(folder) / "products.parquet")
         pl.DataFrame(catalogue(10_000_000)).write_parquet(path)
         print("10,000,000 products in a Parquet file, DuckDB:", flush=True)
-        code = f"import sys; sys.path[:0] = ['benchmarks']; import frames; frames.in_duckdb({path!r})"
+        setup = "import sys; sys.path[:0] = ['benchmarks']; import frames"
+        code = f"{setup}; frames.in_duckdb({path!r})"
         for _ in range(3):
             subprocess.run([sys.executable, "-c", code], check=True)
 

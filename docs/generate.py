@@ -23,18 +23,18 @@ from shelfwise.settings import SETTINGS
 FOLDER = Path(__file__).resolve().parent / "reference"
 
 WARNINGS = {
-    "best_sellers_low": "Some of the products with most revenue are Low; how many `robust` would leave there.",
-    "column_set_aside": "A mapped column took the name of another one, which is now called NAME_given.",
+    "best_sellers_low": "Products with most revenue are Low; how many `robust` would leave there.",
+    "column_set_aside": "A mapped column took the name of another one, now called NAME_given.",
     "columns_matched": "Columns were recognized under other names, which are listed.",
     "constant_metric": "Every product has the same value of a metric; it counts 0 for all.",
-    "effective_weights": "A metric moves the score much more or less than its weight says (by more than 0.15).",
-    "no_stock": "There is no stock column: the stock ratio is withheld and the other weights are scaled up.",
+    "effective_weights": "A metric moves the score by 0.15 more or less than its weight says.",
+    "no_stock": "No stock column: the stock ratio is withheld, other weights are scaled up.",
     "outside_fitted_range": "Products lie outside the range that the model was fitted on.",
     "relative_scores": "Fewer than 5 products: scores compare products, so these say little.",
-    "repaired": "Values were put right by `on_error=\"repair\"`; how many, by column.",
+    "repaired": 'Values were put right by `on_error="repair"`; how many, by column.',
     "result_keys_ignored": "HTTP: the request brought keys that name a result; they were ignored.",
     "rows_skipped": "Rows were not scored; `rejected` says which and why.",
-    "small_groups": "Products are in a group of fewer than 5; their tier in the group means little.",
+    "small_groups": "Products are in a group of fewer than 5; their tier there means little.",
     "ties_move_tiers": "Equal scores at a cut move the share of a tier by more than 5 points.",
     "unknown_keys_dropped": "HTTP: the request brought keys that the contract does not have.",
     "unstable_clusters": "Fewer than 10 products: one more or less may change every cluster.",
@@ -81,13 +81,23 @@ def columns() -> str:
         )
         for c in COLUMNS
     ]  # fmt: skip
-    head = ("Column", "Needed", "Kind", "Unit", "Least", "Most", "Meaning", "Unlocks", "Also read as")
-    lengths = ", ".join(
-        f"{code(c.name)} {c.max_length:,}" for c in COLUMNS if c.kind in ("id", "text") and c.required
-    )
+    head = [
+        "Column",
+        "Needed",
+        "Kind",
+        "Unit",
+        "Least",
+        "Most",
+        "Meaning",
+        "Unlocks",
+        "Also read as",
+    ]
+    texts = [c for c in COLUMNS if c.kind in ("id", "text") and c.required]
+    lengths = ", ".join(f"{code(c.name)} {c.max_length:,}" for c in texts)
     return f"""# Columns
 One row is one product.
-Columns are recognized by name, then by name without case, blanks and punctuation, then by the other names in the last column.
+Columns are recognized by name.
+Next comes the name without case, blanks and punctuation, then the other names in the last column.
 Unlocks names what a column serves; some of that comes with later releases.
 
 {table(head, rows)}
@@ -108,7 +118,8 @@ def metrics() -> str:
 
 Of several formulas a product takes the first whose columns it has.
 `a / b` is 0 where b is not above 0.
-Formulas know `+ - * /`, parentheses, numbers, and `min(a, b)`, `max(a, b)`, `abs(a)`, `sqrt(a)`, `log1p(a)`.
+Formulas know `+ - * /`, parentheses and numbers.
+They also know `min(a, b)`, `max(a, b)`, `abs(a)`, `sqrt(a)` and `log1p(a)`.
 `sqrt` of a number below 0 is 0; `log1p` of a number below 0 is -log1p of its size.
 """
 
@@ -124,7 +135,8 @@ def profiles() -> str:
             + table(("Metric", "Weight", "Scaling", "Better"), rows)
             + "\n"
         )
-    return "# Profiles\nA profile of your own is a TOML file: [how to write one](../how-to/own-profile.md).\n\n" + "\n".join(parts)
+    own = "[A profile of your own](../how-to/own-profile.md) is a TOML file."
+    return f"# Profiles\n{own}\n\n" + "\n".join(parts)
 
 
 def settings() -> str:
@@ -173,7 +185,8 @@ Exit code 0 is success, 2 a wrong command line.
 {table(("Code", "HTTP status", "Meaning"), refusals)}
 
 Unknown paths get 404 (`not_found`), wrong methods 405 (`method_not_allowed`) with `Allow`.
-What the server refuses before the application sees the request (400, 408, 413, 431, 501) has the same shape, with `type` `about:blank`.
+What the server refuses unseen by the application (400, 408, 413, 431, 501) has the same shape.
+Its `type` is `about:blank`.
 """
 
 
@@ -233,15 +246,18 @@ def command_line() -> str:
         arguments = [p for p in command.params if p.param_type_name == "argument"]
         options = [p for p in command.params if p.param_type_name == "option"]
         usage = " ".join([f"shelfwise {name}", *(p.name.upper() for p in arguments)])
-        parts.append(f"## {name}\n{command.help}\n\n```sh\n{usage}{' [OPTIONS]' if options else ''}\n```\n")
+        usage += " [OPTIONS]" if options else ""
+        parts.append(f"## {name}\n{command.help}\n\n```sh\n{usage}\n```\n")
         rows = [(code(p.name.upper()), "", p.help) for p in arguments]
         rows += [(", ".join(map(code, p.opts)), _default(p), p.help) for p in options]
         if rows:
             parts.append(table(("Argument or option", "Default", "Meaning"), rows) + "\n")
-    codes = {value: kind.__name__ for kind, value in reversed(EXIT.items())}
-    rows = [("0", "Success"), ("2", "A wrong command line"), *sorted((str(k), code(v)) for k, v in codes.items())]
-    parts.append("## Exit codes\n" + table(("Code", "Meaning"), sorted(rows)) + "\n")
-    parts.append("See [errors](errors.md).\n")
+    codes = {0: "Success", 2: "A wrong command line"}
+    for kind, value in EXIT.items():
+        codes[value] = f"{codes[value]}, " if value in codes else ""
+        codes[value] += code(kind.__name__)
+    parts.append("## Exit codes\n" + table(("Code", "Meaning"), sorted(codes.items())) + "\n")
+    parts.append("What each error means: [errors](errors.md).\n")
     return "\n".join(parts)
 
 
@@ -259,7 +275,8 @@ def python() -> str:
             continue
         is_error = isinstance(value, type) and issubclass(value, Exception)
         shown = name if isinstance(value, type) else f"{name}{_signature(value)}"
-        parts.append(f"## {name}\n" + ("" if shown == name else f"```py\n{shown}\n```\n") + _paragraph(value) + "\n")
+        signature = "" if shown == name else f"```py\n{shown}\n```\n"
+        parts.append(f"## {name}\n{signature}{_paragraph(value)}\n")
         members = [] if is_error or not isinstance(value, type) else _members(value)
         if members:
             parts.append(table(("Member", "Meaning"), members) + "\n")

@@ -1,4 +1,4 @@
-"""Score the products of a file, and say what holds the best Medium one back."""
+"""Scores the products of a file and says what the best Medium one lacks."""
 
 import sys
 
@@ -6,7 +6,7 @@ import shelfwise
 
 analysis = shelfwise.analyze(sys.argv[1], on_error="skip")
 print(analysis)
-medium = analysis.to_dict()["data"]
-best = min((p for p in medium if p["performance_tier"] == "Medium"), key=lambda p: p["rank"])
+scored = analysis.products.sort("rank").rows(named=True)
+best = next(row for row in scored if row["performance_tier"] == "Medium")
 why = analysis.explain(best["product_id"])
 print(f"{why.name}: {why.score:.1f} points, {why.to_high:,.0f} units short of High")

@@ -218,7 +218,7 @@ def test_no_row_vanishes_without_a_reason() -> None:
 
 
 def test_blanks_of_every_kind_are_an_empty_name() -> None:
-    for blank in ("", " ", "\u00a0", "\u2003 ", "\u3000"):
+    for blank in ("", " \u00a0", "\u2003\u3000"):
         rows = [*GOOD, product(20, name=blank)]
         for source in sources(rows):
             analysis = shelfwise.analyze(source, on_error="skip")

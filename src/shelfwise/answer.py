@@ -4,7 +4,9 @@
 structs; large ones as columns, which is several times faster.
 """
 
+import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 MONEY_DECIMALS, RATIO_DECIMALS = 2, 6
 COLUMNAR_ROWS = 2_000
+PART_ROWS = 20_000
 _SCALARS = {int, float, str, bool, type(None)}
 SILHOUETTE_SAMPLE = 3_000
 MAX_REJECTED = 1_000
@@ -73,7 +76,7 @@ def encode(analysis: "Analysis", *, explain: bool = False, full: bool = False) -
     if analysis.table.height >= COLUMNAR_ROWS and not explain:
         rows = _encode_columns(given, results)
         if rows is not None:
-            return [b'{"status":"success","data":[', rows, b"]", tail]
+            return [b'{"status":"success","data":[', *rows, b"]", tail]
     columns = given | results
     make = _row_maker(tuple(columns))
     encoded = _ENCODER.encode([make(*values) for values in zip(*_lists(columns), strict=True)])
@@ -253,7 +256,9 @@ def _as_it_came(value: Any) -> msgspec.Raw:
 _ENCODER = msgspec.json.Encoder(enc_hook=_as_it_came)
 
 
-def _encode_columns(given: Mapping[str, list[Any]], results: Mapping[str, Any]) -> bytes | None:
+def _encode_columns(
+    given: Mapping[str, list[Any]], results: Mapping[str, Any]
+) -> list[bytes] | None:
     """The rows through Polars; None where a column cannot be given back as it came."""
     series = []
     whole_after: list[str] = []
@@ -275,14 +280,22 @@ def _encode_columns(given: Mapping[str, list[Any]], results: Mapping[str, Any]) 
             return None
     for name, values in results.items():
         series.append(values.series(name) if isinstance(values, Coded) else pl.Series(name, values))
+    frame = pl.DataFrame(series)
+    # Polars writes JSON on one core, and without holding Python: each part takes one.
+    size = max(PART_ROWS, -(-len(frame) // (os.cpu_count() or 1)))
+    parts = [frame[start : start + size] for start in range(0, len(frame), size)]
+    if len(parts) == 1:
+        return [_json_rows(frame, whole_after)]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        encoded = list(pool.map(lambda part: _json_rows(part, whole_after), parts))
+    return [piece for rows in encoded for piece in (b",", rows)][1:]
+
+
+def _json_rows(frame: pl.DataFrame, whole_after: list[str]) -> bytes:
+    """The frame's rows as JSON objects with commas between."""
     buffer = BytesIO()
-    pl.DataFrame(series).write_ndjson(buffer)
-    if not whole_after:
-        with buffer.getbuffer() as view:
-            # A newline in our own NDJSON only ever ends a row; in strings it is escaped.
-            characters = np.frombuffer(view, np.uint8)
-            characters[characters == ord("\n")] = ord(",")
-            return bytes(view[:-1])
+    frame.write_ndjson(buffer)
+    # A newline in our own NDJSON only ever ends a row; in strings it is escaped.
     rows = buffer.getvalue()[:-1].replace(b"\n", b",")
     for key in whole_after:
         # Cannot match inside a string: there every quote is escaped.
