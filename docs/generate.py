@@ -97,7 +97,7 @@ def columns() -> str:
     return f"""# Columns
 One row is one product.
 Columns are recognized by name.
-Next comes the name without case, blanks and punctuation, then the other names in the last column.
+Next comes the name without case, blanks and punctuation, then the other names under Also.
 Unlocks names what a column serves; some of that comes with later releases.
 
 {table(head, rows)}

@@ -319,6 +319,38 @@ def test_the_answer_is_json(frame: Engine) -> None:
     assert found["status"] == "success"
 
 
+def test_dates_and_gaps_in_the_answer_are_text_and_null() -> None:
+    rows = [
+        row | {"launch_date": dt.date(2026, 1, 31) if i else None} for i, row in enumerate(RANGE)
+    ]
+    for source in (rows, pl.DataFrame(rows)):
+        data = analyze(source).to_dict()["data"]
+        assert [row["launch_date"] for row in data[:2]] == [None, "2026-01-31"], type(source)
+
+
+def test_a_pandas_date_that_is_missing_is_null_in_the_answer() -> None:
+    pandas = pytest.importorskip("pandas")
+    given = pandas.DataFrame(RANGE)
+    given["launch_date"] = pandas.to_datetime(["2026-01-31"] * 39 + [None])
+    data = analyze(given).to_dict()["data"]
+    assert data[39]["launch_date"] is None
+    assert data[0]["launch_date"].startswith("2026-01-31")
+
+
+def test_decimals_in_the_answer_are_numbers() -> None:
+    exact = pl.DataFrame(RANGE).with_columns(pl.col("price").cast(pl.Decimal(12, 2)))
+    for source in (exact, exact.to_arrow(), duckdb.connect().from_arrow(exact)):
+        data = analyze(source).to_dict()["data"]
+        assert json.loads(json.dumps(data)) == data, type(source)
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    pandas = pytest.importorskip("pandas")
+    given = pandas.DataFrame(RANGE).assign(other=1.0).rename(columns={"other": "price"})
+    with pytest.raises(shelfwise.InputError, match="price"):
+        analyze(given)
+
+
 def test_the_profile_is_at_hand() -> None:
     again = analyze(RANGE, profile=analyze(RANGE, profile="robust").profile)
     assert again.profile.name == "robust"

@@ -171,6 +171,17 @@ def test_arrays_and_expressions_give_the_same_bits(
     np.testing.assert_array_equal(on_frames, on_arrays)
 
 
+@pytest.mark.parametrize(
+    "formula",
+    ["a * max(1, 2)", "min(max(1, 2), a)", "min(a, max(1, 2))", "sqrt(4) / a + abs(0 - 1)"],
+)
+def test_constants_may_stand_anywhere_in_a_formula(formula: str) -> None:
+    on_arrays = evaluate(formula, {"a": np.array([5.0, 1.0])})
+    frame = nw.from_native(pl.DataFrame({"a": [5.0, 1.0]}), eager_only=True)
+    on_frames = frame.select(value=evaluate(formula, {"a": nw.col("a")}))["value"].to_list()
+    assert on_frames == on_arrays.tolist()
+
+
 OWN = "sqrt(units_sold) * max(price - 2, 0) / (stock + 1) - min(stock, 3)"
 
 

@@ -171,3 +171,18 @@ def test_of_equal_scores_the_first_with_most_revenue_is_on_top(frame: Engine) ->
     rows = rows_of([1.0, 5.0, 5.0])
     profile = shelfwise.Profile.from_dict({"name": "flat", "terms": {"stock_ratio": 1.0}})
     assert shelfwise.analyze(frame(rows), profile=profile).summary["top_product"] == "P1"
+
+
+def test_any_measure_can_be_classed(frame: Engine) -> None:
+    rows = [
+        {"product_id": n, "name": f"P{n}", "price": 10.0, "units_sold": units, "stock": 1,
+         "unit_cost": cost}
+        for n, (units, cost) in enumerate([(80, 9.0), (15, 1.0), (5, 1.0), (0, 1.0)])
+    ]  # fmt: skip
+    analysis = shelfwise.analyze(frame(rows))
+    assert analysis.abc("units_sold")["abc_class"].to_list() == ["A", "B", "C", "N"]
+    margin = analysis.abc("gross_margin")
+    assert margin["product_id"].to_list() == [1, 0, 2, 3]
+    assert margin["gross_margin"].to_list() == [135.0, 80.0, 45.0, 0.0]
+    with pytest.raises(shelfwise.InputError):
+        analysis.abc("name")

@@ -28,8 +28,9 @@ from shelfwise.metrics import METRICS
 from shelfwise.profile import PROFILES, Profile
 
 if TYPE_CHECKING:
-    from shelfwise.analysis import Analysis, analyze
+    from shelfwise.analysis import Analysis
     from shelfwise.model import Model
+    from shelfwise.run import analyze
 
 __version__ = "0.1.0"
 
@@ -51,7 +52,7 @@ __all__ = [
     "analyze",
 ]
 
-_LATER = {"Analysis": "analysis", "analyze": "analysis", "Model": "model"}
+_LATER = {"Analysis": "analysis", "analyze": "run", "Model": "model"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,30 +1,26 @@
-"""analyze(products) -> Analysis: what every surface shows, computed in one place."""
+"""Analysis: scored products and their summary; what every surface shows, in one place."""
 
-import datetime as dt
 import html
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from functools import cached_property
-from os import PathLike
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 
 from shelfwise import answer, notices
-from shelfwise.cells import OnError
 from shelfwise.engines import frames
-from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, NotFoundError, excerpt
 from shelfwise.formula import Values, where
-from shelfwise.model import Model, Tiering
+from shelfwise.metrics import METRIC
+from shelfwise.model import Model
 from shelfwise.notices import Notice, best_sellers, best_sellers_low
-from shelfwise.pipeline import apply, fit, tiers_under
-from shelfwise.pipeline.features import SHOWN, computed, features, flags
+from shelfwise.pipeline import tiers_under
+from shelfwise.pipeline.features import SHOWN, features, flags
 from shelfwise.pipeline.table import Arrays, Frame, Table
-from shelfwise.pipeline.tier import LABELS, SMALL_GROUP, within_groups
+from shelfwise.pipeline.tier import LABELS, SMALL_GROUP
 from shelfwise.pipeline.totals import (
     ABC,
     abc_class,
@@ -35,62 +31,8 @@ from shelfwise.pipeline.totals import (
 )
 from shelfwise.pipeline.unlock import units_to_reach
 from shelfwise.profile import Profile, load_profile
-from shelfwise.settings import load_settings
-from shelfwise.source import Source, given_frame, open_source
-
-Period = int | float | tuple[dt.date | str, dt.date | str]
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two profiles on the same products.
-
-    `changed` has a row for each product whose tier differs, most revenue first;
-    `best_sellers_low` counts, by profile, the best sellers (the first 100 by revenue, or
-    the first tenth) that are Low.
-    """
-
-    changed: pl.DataFrame
-    products: int
-    best_sellers: int
-    best_sellers_low: dict[str, int]
-
-    def __repr__(self) -> str:
-        low = ", ".join(f"{count} under {name}" for name, count in self.best_sellers_low.items())
-        return (
-            f"{len(self.changed):,} of {self.products:,} products change tier. "
-            f"Low among the {self.best_sellers} best sellers: {low}."
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why one product scores what it scores; contributions add up to the score.
-
-    `normalized` are the metrics as 0..1; `to_high` are the units it would have to sell
-    more to be High by quota (0: it is; None: no number of units would do).
-    """
-
-    product_id: int | str
-    name: str
-    score: float
-    rank: int
-    products: int
-    percentile: float | None
-    tier: str
-    cluster: str
-    abc_class: str
-    flags: tuple[str, ...]
-    metrics: dict[str, float]
-    normalized: dict[str, float]
-    contributions: dict[str, float]
-    weights: dict[str, float]
-    cut_high: float | None
-    to_high: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The explanation as plain values."""
-        return asdict(self)
+from shelfwise.reasons import Comparison, Explanation
+from shelfwise.source import Source, given_frame, series
 
 
 class Analysis:
@@ -224,9 +166,37 @@ class Analysis:
 
     def concentration(self, measure: str = "revenue") -> dict[str, Any]:
         """HHI, effective number, Gini, and how few products earn 80 % of a measure."""
-        if measure not in self.table.columns:
+        return concentration(self._with_measure(measure), measure)
+
+    def abc(self, measure: str = "revenue") -> pl.DataFrame:
+        """ABC classes by any measure: product_id, the measure, abc_class, largest first.
+
+        A metric (`gross_margin`, given unit costs) or a number column (`units_sold`).
+        """
+        table = self._with_measure(measure)
+        classes = abc_class(table.columns[measure], abc_cuts(table, measure))
+        table = table.with_columns({"_abc": classes})
+        if isinstance(table, Frame):
+            selected = table.frame.select("given product_id", measure, "_abc")
+            found: pl.DataFrame = selected.collect(backend="polars").to_native()
+            found = found.rename({"given product_id": "product_id"})
+        else:
+            ids = series("product_id", self._input("product_id", range(table.height)))
+            columns = {name: np.asarray(table.columns[name]) for name in (measure, "_abc")}
+            found = pl.DataFrame([ids, *(pl.Series(n, v) for n, v in columns.items())])
+        labels = pl.col("_abc").replace_strict(ABC, return_dtype=pl.String)
+        return found.select("product_id", measure, abc_class=labels).sort(measure, descending=True)
+
+    def _with_measure(self, measure: str) -> Table:
+        """The scored table, with a metric that the profile did not need, where it can be."""
+        table = self.table
+        if measure not in table.columns and measure in METRIC:
+            metric = METRIC[measure]
+            if metric.formula(set(table.columns)) is not None:
+                table = table.with_columns({measure: metric.evaluate(table.columns)})
+        if measure not in table.columns or measure.startswith(("_", "given ")):
             raise InputError(f"These products have no measure {excerpt(measure)}.")
-        return concentration(self.table, measure)
+        return table
 
     @cached_property
     def clustering(self) -> dict[str, Any]:
@@ -386,118 +356,3 @@ def _flag_text(conditions: Mapping[str, Values]) -> nw.Expr:
         for name, condition in conditions.items()
     ]
     return nw.concat_str(parts).str.strip_chars()
-
-
-def analyze(
-    source: Any,
-    *,
-    profile: str | Path | Profile = "standard",
-    tiering: Tiering = "quota",
-    model: Model | str | PathLike[str] | None = None,
-    group_by: str | None = None,
-    period: Period | None = None,
-    columns: Mapping[str, str] | None = None,
-    on_error: OnError = "reject",
-    engine: Engine | None = None,
-) -> Analysis:
-    """Score products 0 to 100, tier them, cluster them, and say why.
-
-    Args:
-        source: A pandas, Polars, PyArrow or DuckDB frame, the path of a CSV, JSON,
-            NDJSON, Parquet, Arrow or XLSX file, or a list of dicts. One row a product;
-            `shelfwise columns` lists the columns.
-        profile: How to score: "standard", "robust", "margin", a Profile, or the path of
-            a TOML file.
-        tiering: "quota" (best fifth High, worst fifth Low) or "kmeans" (the clusters).
-        model: A fitted model or its file; then nothing is fitted, and the model's own
-            profile, ranges, cuts and tiering count.
-        group_by: A column; adds score, rank and tier within each of its values.
-        period: Days that the sales cover, or (first day, last day); adds units_per_day.
-        columns: Your column names for ours, {"Artikel": "product_id"}.
-        on_error: For rows that break the contract: "reject" raises and lists them,
-            "skip" sets them aside, "repair" first mends what is certainly meant.
-        engine: "duckdb" keeps data and result there, for what memory does not hold;
-            "polars" brings a relation into memory.
-
-    Raises:
-        InputError: The data is wrong; RejectedRowsError lists the rows.
-        ProfileError, ModelError, NotFoundError: The profile, model or file is.
-
-    Example:
-        >>> analysis = analyze([
-        ...     {"product_id": 1, "name": "Lamp", "price": 199.99, "units_sold": 150, "stock": 50},
-        ...     {"product_id": 2, "name": "Mug", "price": 9.5, "units_sold": 40, "stock": 160},
-        ... ])
-        >>> analysis.products["revenue"].to_list()
-        [29998.5, 380.0]
-        >>> analysis.summary["top_product"]
-        'Lamp'
-    """
-    _one_of("tiering", tiering, get_args(Tiering))
-    _one_of("on_error", on_error, get_args(OnError))
-    if engine is not None:
-        _one_of("engine", engine, get_args(Engine))
-    if model is not None and not isinstance(model, Model):
-        model = Model.load(model)
-    chosen = model.profile if model else load_profile(profile)
-    opened = open_source(
-        source, chosen, mapping=columns, on_error=on_error, engine=engine, group_by=group_by
-    )
-    return analyze_source(
-        opened, chosen, tiering=tiering, model=model, group_by=group_by, period=period
-    )
-
-
-def analyze_source(
-    source: Source,
-    profile: Profile,
-    *,
-    tiering: Tiering = "quota",
-    model: Model | None = None,
-    group_by: str | None = None,
-    period: Period | None = None,
-    coreset_rows: int | None = None,
-) -> Analysis:
-    """Score a source that is open and checked; what `analyze` and the service share."""
-    table = features(source.table, profile, _days(period))
-    fitted = model
-    if fitted is None:
-        metrics = computed(profile, set(source.table.columns))
-        # A fit passes over the metrics a dozen times: they alone are kept for it.
-        narrow = table.checkpoint([metric.name for metric in metrics])
-        fitted = fit(narrow, profile, tiering, coreset_rows or load_settings().coreset_rows)
-    table = apply(table, fitted)
-    if group_by:
-        shares = (profile.high_share, profile.low_share)
-        table = within_groups(table, fitted.scales, shares)
-    return Analysis(source, table, fitted, group_by, fitted=model is None)
-
-
-def _one_of(what: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise InputError(f"{what} is {excerpt(value)}.", f"It is one of {', '.join(known)}.")
-
-
-def _days(period: Period | None) -> float | None:
-    if period is None:
-        return None
-    if isinstance(period, tuple):
-        try:
-            first, last = (
-                day if type(day) is dt.date else dt.date.fromisoformat(day)  # type: ignore[arg-type]
-                for day in period
-            )
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"The period {excerpt(period)} cannot be read.",
-                'Give days, or ("2026-01-01", "2026-03-31").',
-            ) from error
-        days: int | float = (last - first).days + 1
-    else:
-        days = period
-    if isinstance(days, bool) or not isinstance(days, int | float) or not 0 < days <= 36_600:
-        raise InputError(f"The period has {excerpt(days)} days.", "It is 1 to 36,600 days long.")
-    return float(days)
-
-
-__all__ = ["Analysis", "Comparison", "Explanation", "analyze", "analyze_source"]

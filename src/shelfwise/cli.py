@@ -154,7 +154,7 @@ def _analyze(
     model: str | None = None,
     engine: str | None = None,
 ) -> Any:
-    from shelfwise.analysis import analyze as run
+    from shelfwise.run import analyze as run
 
     if engine is None and file != "-" and Path(file).exists():
         engine = "duckdb" if _is_large(Path(file)) else None

@@ -10,12 +10,12 @@ from flask import Blueprint, Flask, Response, current_app, render_template, requ
 from werkzeug.exceptions import HTTPException
 
 from shelfwise import __version__, answer
-from shelfwise.analysis import analyze_source
 from shelfwise.engines.records import Records, read_json
 from shelfwise.errors import InputError, NotFoundError, SettingError, ShelfwiseError, excerpt
 from shelfwise.model import Model
 from shelfwise.notices import Notice
 from shelfwise.profile import PROFILES
+from shelfwise.run import analyze_source
 from shelfwise.service import problems
 from shelfwise.service.body import read_body
 from shelfwise.service.openapi import EXAMPLE, MEANINGS, PARAMETERS, document
@@ -72,7 +72,7 @@ def create_app(settings: Settings | None = None, **given: Any) -> Flask:
 
 def warm_up() -> None:
     """Import what the first fit would wait for (some seconds), before any request comes."""
-    from shelfwise.analysis import analyze
+    from shelfwise.run import analyze
 
     analyze([EXAMPLE[0], *(EXAMPLE[0] | {"product_id": n, "price": n} for n in range(1, 9))])
 
