@@ -44,6 +44,7 @@ WARNINGS = {
 REFUSALS = {
     "unknown_host": (400, "The Host header names a host that is not served."),
     "bad_request": (400, "Content-Length is no number."),
+    "key_needed_from_afar": (403, "Without a key only requests of this machine are served."),
     "key_needed": (401, "The key is missing or wrong."),
     "undeclared_proxy": (403, "A forwarding header came, and no proxy is declared."),
     "unsupported_media_type": (415, "The body is not application/json in UTF-8."),

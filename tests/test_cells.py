@@ -12,7 +12,7 @@ from hypothesis import Phase, example, given, settings
 
 import shelfwise
 from kinds import ENGINES, Engine
-from shelfwise.cells import LISTED, complaint, repaired
+from shelfwise.cells import LISTED, complaint, has_decimal_comma, repaired
 from shelfwise.columns import COLUMN, REQUIRED, contract
 from shelfwise.errors import excerpt
 from shelfwise.pipeline.check import check
@@ -175,11 +175,12 @@ def row(i: int, **given: str) -> dict[str, Any]:
 @example(texts=EXAMPLES)
 @settings(max_examples=8, phases=[Phase.explicit, Phase.generate])
 def test_expressions_repair_what_python_repairs(engine: Engine, texts: list[str]) -> None:
+    comma = any(map(has_decimal_comma, texts))
     rows, expected = [row(0)], {0: (5.0, 5.0)}
     for i, text in enumerate(texts):
         for name, number in (("price", 2 * i + 1), ("stock", 2 * i + 2)):
             rows.append(row(number, **{name: text}))
-            value = repaired(COLUMN[name], text)
+            value = repaired(COLUMN[name], text, decimal_comma=comma)
             if complaint(COLUMN[name], value) is None:
                 found = float(value)  # type: ignore[arg-type]  # no complaint: a number
                 expected[number] = (found, 5.0) if name == "price" else (5.0, found)

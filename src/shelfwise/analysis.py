@@ -153,10 +153,11 @@ class Analysis:
         other = load_profile(profile)
         if missing := sorted(other.needs - set(self.table.columns) - {"stock"}):
             raise InputError(f"Profile {other.name} needs {', '.join(missing)}: it is not given.")
-        before = self.table.with_columns({"_before": self.table.columns["performance_tier"]})
+        before = self.table.with_columns({"_before": self.table.columns["_quota"]})
         after = tiers_under(features(before, other), other)
         k = best_sellers(self.table.height)
-        low = {self.profile.name: self.table, other.name: after}
+        mine = self.profile.name
+        low = {mine: self.table, other.name if other.name != mine else f"{mine} (other)": after}
         return Comparison(
             self._changed(after),
             self.table.height,
@@ -234,7 +235,7 @@ class Analysis:
             "tiers": {LABELS[t]: sum(both[t, c] for c in LABELS) for t in LABELS},
             "clusters": {LABELS[c]: sum(both[t, c] for t in LABELS) for c in LABELS},
             "tier_by_cluster": {LABELS[t]: {LABELS[c]: both[t, c] for c in LABELS} for t in LABELS},
-            "effective_weights": effective_weights(found, self.model),
+            "effective_weights": effective_weights(found, self.model, self.table.height),
             "tied_at_cuts": {
                 side: int(found[f"tied_{side}"]) if found[f"tied_{side}"] > 1 else 0
                 for side in ("high", "low")

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from shelfwise.cells import Rejection, as_date
-from shelfwise.columns import COLUMN, RESULTS
+from shelfwise.columns import COLUMN
+from shelfwise.engines import frames
 from shelfwise.engines.records import PLAIN_KEY, Huge
-from shelfwise.metrics import METRIC
+from shelfwise.metrics import is_result
 from shelfwise.pipeline.features import SHOWN, flags
-from shelfwise.pipeline.table import Arrays, Frame, Table
+from shelfwise.pipeline.table import DIRECT, Arrays, Frame, Table
 from shelfwise.pipeline.tier import LABELS
 from shelfwise.pipeline.totals import ABC, abc_class, abc_cuts
 from shelfwise.pipeline.unlock import units_to_reach
@@ -119,10 +121,16 @@ def _sample(table: Table, names: list[str]) -> NDArray[np.float64]:
     """Up to 3,000 rows, evenly through the table in the order of their scores."""
     step = max(1, -(-table.height // SILHOUETTE_SAMPLE))
     if isinstance(table, Frame):
-        # A digit of the score's last bits picks rows without an order or a random number.
-        picked = table.frame.filter((nw.col("_key").cast(nw.Int64) % step) == 0)
-        return Frame(picked, table.height, lambda frame: frame).matrix(names)[:SILHOUETTE_SAMPLE]
-    order = np.argsort(table.columns["_key"], kind="stable")[::step]
+        # Up to so many rows the sample is that of a table in memory; beyond, rows are
+        # thinned by their digits first, without an order or a random number.
+        thin = max(1, table.height // DIRECT)
+        digits = (nw.col(names[0]) * 1e9).floor() + nw.col("_key")
+        frame = table.frame if thin == 1 else table.frame.filter(digits % thin == 0)
+        rows = Frame(frame, table.height, lambda lazy: lazy).matrix([*names, "_key"])
+        table = Arrays(dict(zip([*names, "_key"], rows.T, strict=True)))
+        step = max(1, -(-table.height // SILHOUETTE_SAMPLE))
+    columns = [np.asarray(table.columns[name]) for name in ("_key", *names)]
+    order = np.lexsort(columns[::-1])[::step]
     return np.column_stack([np.asarray(table.columns[name])[order] for name in names])
 
 
@@ -152,24 +160,30 @@ def _rows(analysis: "Analysis") -> tuple[dict[str, Any], Arrays]:
         table = Arrays({name: frame[name].to_numpy() for name in numeric})
     else:
         table = analysis.table.rank("_key", "rank")  # type: ignore[assignment]  # Arrays stay so
-        given = source.given
+        given = {
+            name: _plain(values) if name in COLUMN and COLUMN[name].kind == "date" else values
+            for name, values in source.given.items()
+        }
         if source.frame is not None:
             columns = source.frame.columns
             given = {name: _plain(source.frame[name].to_list()) for name in columns}
     return {name: values for name, values in given.items() if not is_result(name)}, table
 
 
-def is_result(key: str) -> bool:
-    """True for a key that the answer computes, and an input must therefore not bring."""
-    return key in RESULTS or key in METRIC
-
-
 def _plain(values: list[Any]) -> list[Any]:
-    return [
-        v.isoformat() if v is not None and not isinstance(v, str) and as_date_like(v) else
-        None if isinstance(v, float) and v != v else v
-        for v in values
-    ]  # fmt: skip
+    """Values of a frame as JSON has them: dates as text, decimals as numbers, gaps as null."""
+    kinds = set(map(type, values))
+    if kinds <= {int, str, bool, type(None)}:
+        return values
+    return [_plain_value(value) for value in values]
+
+
+def _plain_value(value: Any) -> Any:
+    if frames.is_missing(value):
+        return None
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.isoformat() if as_date_like(value) else value
 
 
 def as_date_like(value: Any) -> bool:
@@ -311,10 +325,7 @@ def _mends(values: list[Any]) -> bool:
 
 def rejected_rows(rejected: list[Rejection]) -> list[dict[str, str]]:
     """The first 1,000 reasons why rows were skipped; `summary.skipped` counts the rows."""
-    return [
-        {"pointer": f"/{r.row}/{r.column}".rstrip("/"), "detail": r.reason}
-        for r in rejected[:MAX_REJECTED]
-    ]
+    return [{"pointer": r.pointer, "detail": r.reason} for r in rejected[:MAX_REJECTED]]
 
 
 def _tail(analysis: "Analysis", *, full: bool) -> dict[str, Any]:

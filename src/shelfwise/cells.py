@@ -8,25 +8,39 @@ import datetime as dt
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from shelfwise.columns import Column
 from shelfwise.errors import InputError, Problem, RejectedRowsError, excerpt
 
+AMBIGUITY = " (thousand or decimal point?)"
 OnError = Literal["reject", "skip", "repair"]
 
 LISTED = 50
 """Problems that an error lists; all are counted."""
 
 CONTROL = re.compile(r"[\x00-\x1f]")
+UNPRINTABLE = re.compile(r"[\x00-\x1f\ud800-\udfff]")
+"""Control characters, and halves of characters that only Python strings can hold."""
 # Blanks beyond ASCII stand here as themselves: engines write their escapes differently.
 BLANKS = "\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 EMPTY_OR_CONTROL = rf"[\x00-\x1f]|^[\s{BLANKS}]*$"
 NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
-SIGNS = rf"[\s{BLANKS}$€£¥₹₽₩₺]|EUR|USD|GBP|CHF|kr|zł"
-COMMA_THOUSANDS = r"^[+-]?[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]+$|^[+-]?[0-9]{1,3}(?:,[0-9]{3}){2,}$"
-POINT_THOUSANDS = r"^[+-]?[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+$|^[+-]?[0-9]{1,3}(?:\.[0-9]{3}){2,}$"
+_SIGN = rf"(?:[\s{BLANKS}$€£¥₹₽₩₺]|EUR|USD|GBP|CHF|kr|zł)"
+SIGNS = rf"^{_SIGN}+|{_SIGN}+$"
+GROUPED = rf"^[+-]?[1-9][0-9]{{0,2}}(?:[\s{BLANKS}][0-9]{{3}})+(?:[.,][0-9]+)?$"
+INNER_BLANKS = rf"[\s{BLANKS}]"
+"""Signs stand at the ends of a number; blanks between groups of three digits only."""
+COMMA_THOUSANDS = (
+    r"^[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+\.[0-9]+$|^[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3}){2,}$"
+)
+POINT_THOUSANDS = (
+    r"^[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+,[0-9]+$|^[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}$"
+)
 COMMA_DECIMALS = r"^[+-]?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})$|^[+-]?0,[0-9]+$"
+AMBIGUOUS_POINT = r"^[+-]?[1-9][0-9]{0,2}\.[0-9]{3}$"
+"""In a column with decimal commas this may be a thousand."""
 """Unmistakable ways to write a number; `1,234` is none, it may be a thousand or 1.234."""
 TRUE = {"true": True, "yes": True, "y": True, "1": True, "t": True}
 FALSE = {"false": False, "no": False, "n": False, "0": False, "f": False, "": False}
@@ -68,11 +82,13 @@ def complaint(column: Column, value: object, *, text_is_fine: bool = False) -> s
 def _number_complaint(column: Column, value: object, text_is_fine: bool) -> str | None:
     if isinstance(value, str) and text_is_fine and NUMBER.fullmatch(value.strip()):
         value = float(value)
+    if isinstance(value, Decimal):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         if isinstance(value, str):
             return f"{column.name} is the text {excerpt(value)}; it must be a number"
         return f"{column.name} is {excerpt(value)}; it must be a number"
-    if column.low is not None and value < column.low:
+    if column.low is not None and value < column.low and value != column.besides:
         least = "0" if column.low == 0 else f"{column.low:.15g}"
         return f"{column.name} is {_shown(value)}; it must be {least} or more"
     if column.high is not None and value > column.high:
@@ -95,7 +111,7 @@ def _text_complaint(column: Column, value: object) -> str | None:
         return f"{column.name} is empty"
     if len(value) > column.max_length:
         return f"{column.name} has {len(value)} characters; at most {column.max_length} are allowed"
-    if found := CONTROL.search(value):
+    if found := UNPRINTABLE.search(value):
         return f"{column.name} has the control character U+{ord(found.group()):04X}"
     return None
 
@@ -119,12 +135,20 @@ def as_boolean(value: object) -> bool:
     return value if isinstance(value, bool) else TRUE.get(str(value).strip().lower(), False)
 
 
-def repaired(column: Column, value: object) -> object:
+def has_decimal_comma(text: str) -> bool:
+    """True for text that can only be a number with a decimal comma."""
+    bare = _bare(text)
+    comma = re.search(COMMA_DECIMALS, bare) or re.search(POINT_THOUSANDS, bare)
+    return bool(comma) and "," in bare
+
+
+def repaired(column: Column, value: object, *, decimal_comma: bool = False) -> object:
     """The value with what is certainly meant put right; else the value as it came.
 
     Numeric text becomes a number, also with a currency sign, blanks or unmistakable
     separators: `$4.50 `, `1,234.50`, `1.234,56`, `0,5`. `1,234` stays text, because it
-    may be one thousand or one and a bit. Stock below 0 becomes 0.
+    may be one thousand or one and a bit; so does `1.234` where the column has a
+    `decimal_comma` elsewhere. Stock below 0 becomes 0.
 
     >>> from shelfwise.columns import COLUMN
     >>> repaired(COLUMN["price"], "1.234,56 €"), repaired(COLUMN["price"], "1,234")
@@ -132,7 +156,7 @@ def repaired(column: Column, value: object) -> object:
     """
     if column.kind == "number":
         if isinstance(value, str):
-            value = _number(value)
+            value = _number(value, decimal_comma)
         if column.name == "stock" and isinstance(value, int | float) and value < 0:
             return 0
         return value
@@ -146,10 +170,17 @@ def repaired(column: Column, value: object) -> object:
     return value
 
 
-def _number(text: str) -> object:
+def _bare(text: str) -> str:
     bare = re.sub(SIGNS, "", text)
+    return re.sub(INNER_BLANKS, "", bare) if re.search(GROUPED, bare) else bare
+
+
+def _number(text: str, decimal_comma: bool) -> object:
+    bare = _bare(text)
     if not bare:
         return None
+    if decimal_comma and re.search(AMBIGUOUS_POINT, bare):
+        return text + AMBIGUITY
     if re.search(COMMA_THOUSANDS, bare):
         bare = bare.replace(",", "")
     elif re.search(POINT_THOUSANDS, bare):
@@ -171,17 +202,19 @@ class Rejection:
     value: Any
     reason: str
 
+    @property
+    def pointer(self) -> str:
+        """Where it stands, as a JSON pointer."""
+        return f"/{'' if self.row is None else self.row}/{self.column}".rstrip("/")
+
 
 def refuse(rejected: list[Rejection], count: int) -> RejectedRowsError:
     """The error that lists the first problems and counts all."""
-    problems = tuple(
-        Problem(f"/{'' if r.row is None else r.row}/{r.column}".rstrip("/"), r.reason)
-        for r in rejected[:LISTED]
-    )
+    problems = tuple(Problem(r.pointer, r.reason) for r in rejected[:LISTED])
     first = "" if not problems else f" First: {problems[0].pointer}: {problems[0].detail}."
     return RejectedRowsError(
         f"{count:,} problem{'s' if count > 1 else ''} in the rows.{first}",
-        'Mend them, or set on_error to "skip" or "repair".',
+        "Mend them, or choose on_error=skip (--on-error skip) or repair.",
         problems,
         count,
     )

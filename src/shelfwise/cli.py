@@ -61,7 +61,9 @@ app = typer.Typer(
 out = Console()
 err = Console(stderr=True)
 
-File = Annotated[str, typer.Argument(help="CSV, JSON, NDJSON, Parquet, Arrow, XLSX; - is JSON in.")]
+File = Annotated[
+    str, typer.Argument(help="CSV, JSON, NDJSON, Parquet, Arrow or XLSX; - reads stdin.")
+]
 ProfileOption = Annotated[str, typer.Option(help="standard, robust, margin, or a .toml file.")]
 TieringOption = Annotated[str, typer.Option(help="quota or kmeans.")]
 MapOption = Annotated[
@@ -118,7 +120,8 @@ def analyze(
         str | None, typer.Option(help="Keep what was learned: .json or .joblib.")
     ] = None,
     format: Annotated[
-        str | None, typer.Option(help="table, json, csv, parquet; from -o's ending by default.")
+        str | None,
+        typer.Option(help="table, json, csv, ndjson, parquet, arrow; by -o's ending if not given."),
     ] = None,
     engine: Annotated[
         str | None, typer.Option(help="polars or duckdb; by the file's size by default.")
@@ -225,6 +228,7 @@ def _show(analysis: Any, *, rows: bool) -> None:
         ("Mean score", f"{summary['avg_score']:.1f} of 100"),
         ("Best", summary["top_product"]),
         ("Tiers", tiers),
+        *([("Concentration", _concentration(analysis))] if rows else []),
         ("Profile", f"{analysis.profile.name}, {analysis.model.tiering} tiers"),
         *([("Not scored", f"{summary['skipped']:,} rows")] if summary["skipped"] else []),
     ):
@@ -236,6 +240,13 @@ def _show(analysis: Any, *, rows: bool) -> None:
         err.print(Text.assemble((f"{warning.code}: ", "yellow"), warning.message))
         if warning.hint:
             err.print(f"  {warning.hint}", style="dim", markup=False)
+
+
+def _concentration(analysis: Any) -> str:
+    found = analysis.concentration()
+    if found["top_share"] is None:
+        return "nothing was earned"
+    return f"{found['top']:,} products earn {found['top_share']:.0%} of the revenue"
 
 
 STYLES = {"High": "green", "Medium": "", "Low": "dark_orange"}
@@ -298,6 +309,11 @@ def _busy(what: str) -> Iterator[None]:
         thread.join()
 
 
+def _number(value: float) -> str:
+    """A metric's value: money with cents, small ratios with four digits that count."""
+    return f"{value:,.2f}" if abs(value) >= 100 else f"{value:.4g}"
+
+
 @app.command()
 def explain(
     file: File,
@@ -326,7 +342,7 @@ def explain(
     for name, points in why.contributions.items():
         label = analysis.profile.metric(name).label
         value, scaled = why.metrics[name], why.normalized[name]
-        grid.add_row(label, f"{value:,.4g}", f"{scaled:.3f}", f"{why.weights[name]:.0%}",
+        grid.add_row(label, _number(value), f"{scaled:.3f}", f"{why.weights[name]:.0%}",
                      f"{points:.2f}")  # fmt: skip
     grid.add_section()
     grid.add_row("Score", "", "", "", f"{why.score:.2f}")

@@ -15,7 +15,10 @@ Kind = Literal["id", "text", "number", "boolean", "date"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the contract; `low` and `high` include themselves."""
+    """One column of the contract; `low` and `high` include themselves.
+
+    `besides` is a value that is fine though it lies outside.
+    """
 
     name: str
     kind: Kind
@@ -25,6 +28,7 @@ class Column:
     required: bool = False
     low: float | None = None
     high: float | None = None
+    besides: float | None = None
     max_length: int = 255
     aliases: tuple[str, ...] = ()
 
@@ -121,7 +125,7 @@ def contract(given: Collection[str], needs: Collection[str], zero_price: str) ->
         if name in wanted:
             wanted[name] = replace(wanted[name], required=True)
     if zero_price == "allow":
-        wanted["price"] = replace(wanted["price"], low=0.0)
+        wanted["price"] = replace(wanted["price"], besides=0.0)
     return wanted
 
 
@@ -134,7 +138,7 @@ def resolve(
     case and blanks, then the aliases. Two columns that could be the same one are refused.
 
     >>> resolve(["SKU", "name", "Price", "sold", "stock"])[1]
-    {'SKU': 'product_id', 'Price': 'price', 'sold': 'units_sold'}
+    {'Price': 'price', 'SKU': 'product_id', 'sold': 'units_sold'}
     """
     mapping = dict(mapping or {})
     for theirs_name, ours in mapping.items():
@@ -167,5 +171,4 @@ def resolve(
             if fitting:
                 found[fitting[0]] = column.name
                 taken.add(column.name)
-    # A column of theirs that already has one of our names, but was mapped over, steps aside.
     return mapping | found, found

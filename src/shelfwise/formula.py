@@ -23,6 +23,8 @@ Values = Any
 
 def where(condition: Values, yes: Values, no: Values) -> Values:
     """`yes` where the condition holds, else `no`; both are evaluated."""
+    if isinstance(condition, bool):
+        return yes if condition else no
     if isinstance(condition, nw.Expr):
         return nw.when(condition).then(_literal(yes)).otherwise(_literal(no))
     return np.where(condition, yes, no)

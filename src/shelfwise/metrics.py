@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shelfwise import formula as f
+from shelfwise.columns import RESULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +74,12 @@ METRICS = (
 )
 
 METRIC = {metric.name: metric for metric in METRICS}
+
+
+def is_result(name: str) -> bool:
+    """True for a name that an analysis computes, and an input must therefore not bring.
+
+    >>> is_result("rank"), is_result("revenue"), is_result("price")
+    (True, True, False)
+    """
+    return name in RESULTS or name in METRIC or name.startswith("contribution_")

@@ -8,6 +8,7 @@ is checked before anything is unpickled, and unpickled through an allow-list.
 import hashlib
 import hmac
 import json
+import math
 import os
 import secrets
 import tempfile
@@ -45,6 +46,11 @@ class Scale:
     high: float
     better: Literal["higher", "lower"] = "higher"
     knots: tuple[float, ...] = ()
+
+    @property
+    def constant(self) -> bool:
+        """True where all fitted products have the same value: it then counts 0."""
+        return self.scaling != "fixed" and self.high - self.low < TINY
 
     @property
     def factor(self) -> float:
@@ -170,6 +176,8 @@ class Model:
     def load(cls, path: str | os.PathLike[str]) -> "Model":
         """Read a model; ModelError for a file that is foreign, changed or damaged."""
         path = Path(path)
+        if path.suffix not in (".json", ".joblib"):
+            raise ModelError(f"{path} is no model file.", "It ends in .json or .joblib.")
         record = _record(path.with_suffix(".json"))
         signature = record.pop("joblib_hmac_sha256", None)
         model = cls.from_parameters(record)
@@ -238,8 +246,14 @@ def _check(model: Model) -> None:
         raise ValueError("tiering or clip")
     if any(label not in TIERS or len(c) != len(model.scales) for label, c in model.centers):
         raise ValueError("centers")
-    if not isinstance(model.products, int) or not model.scales:
+    if not isinstance(model.products, int) or model.products < 1 or not model.scales:
         raise ValueError("products or scales")
+    if not 1 <= len(model.centers) <= len(TIERS):
+        raise ValueError("centers")
+    if any(len(s.knots) != (101 if s.scaling == "rank" else 0) for s in model.scales):
+        raise ValueError("knots")
+    if abs(math.fsum(s.weight for s in model.scales) - 1) > 1e-9:
+        raise ValueError("weights that do not add up to 1")
 
 
 def _json(parameters: dict[str, Any]) -> bytes:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from shelfwise.formula import log1p, where
-from shelfwise.model import Model, Scale
+from shelfwise.model import Model
 from shelfwise.pipeline import tiers_under
 from shelfwise.pipeline.table import Table
-from shelfwise.pipeline.tier import LABELS, LOW, SMALL_GROUP
+from shelfwise.pipeline.tier import LABELS, LOW, SMALL_GROUP, quota
 from shelfwise.profile import PROFILES
 
 EFFECTIVE_GAP = 0.15
@@ -37,13 +37,14 @@ def best_sellers_low(table: Table, k: int) -> int:
     (least,) = table.order_statistics("revenue", [table.height - k])
     columns = table.columns
     low = (columns["revenue"] >= least) & (columns["performance_tier"] == LOW)
-    return int(table.collect({"low": where(low & (columns["revenue"] > 0), 1.0, 0.0).sum()})["low"])
+    found = table.collect({"low": where(low & (columns["revenue"] > 0), 1.0, 0.0).sum()})
+    return min(k, int(found["low"]))  # Ties at the k-th place may bring more.
 
 
 def about_fit(table: Table, model: Model, summary: Mapping[str, Any]) -> list[Notice]:
     """Warnings about scores that were fitted on these very products."""
     n = table.height
-    notices = _withheld(model) + [_constant(s.metric) for s in model.scales if _is_constant(s)]
+    notices = _withheld(model) + [_constant(s.metric) for s in model.scales if s.constant]
     if n < COMPARABLE:
         notices.append(
             Notice(
@@ -117,10 +118,6 @@ def _withheld(model: Model) -> list[Notice]:
     ]
 
 
-def _is_constant(scale: Scale) -> bool:
-    return scale.scaling != "fixed" and scale.high - scale.low < 1e-15
-
-
 def _constant(metric: str) -> Notice:
     return Notice(
         "constant_metric",
@@ -141,7 +138,7 @@ def _ties(table: Table, model: Model, summary: Mapping[str, Any]) -> list[Notice
             "at the cut).",
         )
         for label, share in (("High", profile.high_share), ("Low", profile.low_share))
-        if abs(counts[label] - share * n) > TIED_SHARE * n + 0.5
+        if abs(counts[label] - quota(n, share)) > TIED_SHARE * n
     ]
 
 

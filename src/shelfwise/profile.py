@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from shelfwise import formula
-from shelfwise.columns import COLUMN, RESULTS
+from shelfwise.columns import COLUMN
 from shelfwise.errors import NotFoundError, ProfileError, excerpt
-from shelfwise.metrics import METRIC, Metric
+from shelfwise.metrics import METRIC, Metric, is_result
 
 Scaling = Literal["minmax", "winsor", "log1p", "rank", "fixed"]
 _BETTER = "It is higher or lower."
@@ -209,8 +209,7 @@ def _term(name: str, given: Any, better: Mapping[str, str]) -> Term:
 def _own_metric(name: str, given: Any) -> Metric:
     table = given if isinstance(given, Mapping) else {"formula": given}
     _known(table, {"formula", "better", "unit", "meaning"}, f"metrics.{name}")
-    taken = name in METRIC or name in COLUMN or name in RESULTS or name.startswith("contribution")
-    if taken or not name.isidentifier() or not name.islower():
+    if is_result(name) or name in COLUMN or not name.isidentifier() or not name.islower():
         raise ProfileError(
             f"A metric cannot be called {excerpt(name)}.",
             "Use small letters, digits and _, and no name that is taken.",

@@ -128,6 +128,6 @@ def _days(period: Period | None) -> float | None:
         days: int | float = (last - first).days + 1
     else:
         days = period
-    if isinstance(days, bool) or not isinstance(days, int | float) or not 0 < days <= 36_600:
+    if isinstance(days, bool) or not isinstance(days, int | float) or not 1 <= days <= 36_600:
         raise InputError(f"The period has {excerpt(days)} days.", "It is 1 to 36,600 days long.")
     return float(days)

@@ -50,7 +50,7 @@ def _flag(text: str) -> bool:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    return tuple(part.strip().lower() for part in text.split(",") if part.strip())
 
 
 def _key(text: str) -> str:
@@ -76,7 +76,12 @@ SETTINGS = (
     Setting("idle_seconds", 15.0, _seconds, "Time after which a silent connection is closed."),
     Setting("drain_seconds", 30.0, _seconds, "Time that running requests get after SIGTERM."),
     Setting("max_connections", 1000, _count, "Connections open at the same time."),
-    Setting("hosts", (), _names, "Host names answered to, comma-separated; none: all."),
+    Setting(
+        "hosts",
+        (),
+        _names,
+        "Host names served, with commas; none: all with a key, else loopback.",
+    ),
     Setting("behind_proxy", False, _flag, "A reverse proxy stands in front; needs an API key."),
     Setting("coreset_rows", 20_000, _count, "Above this, clusters are fitted on a grid coreset."),
 )
@@ -116,7 +121,9 @@ def load_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Set
     known = {s.variable for s in SETTINGS} | {f"{s.variable}_FILE" for s in SETTINGS if s.secret}
     known.add("SHELFWISE_TEST_DATA")
     for variable in environ:
-        if variable.startswith("SHELFWISE_") and variable not in known:
+        # Kubernetes names every service in every container's environment.
+        injected = "_SERVICE_" in variable or variable.startswith("SHELFWISE_PORT")
+        if variable.startswith("SHELFWISE_") and variable not in known and not injected:
             raise SettingError(
                 f"{variable} is not a setting.", "`shelfwise settings` lists those that are."
             )

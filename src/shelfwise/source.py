@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ from shelfwise.columns import COLUMN, contract, resolve
 from shelfwise.engines import files, frames, records
 from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, excerpt
+from shelfwise.metrics import is_result
 from shelfwise.notices import Notice
 from shelfwise.pipeline.check import check
 from shelfwise.pipeline.table import Arrays, Frame, Table
@@ -59,19 +61,23 @@ def open_source(
     theirs = frame.collect_schema().names()
     renaming, found = resolve(theirs, mapping)
     notices = _renamed(found)
-    frame, replaced = _make_room(frame, renaming)
-    notices += replaced
-    frame = frame.rename({t: o for t, o in renaming.items() if t != o})
+    aside = _aside(theirs, renaming)
+    notices += _stepped_aside(aside)
+    names_now = aside | {t: o for t, o in renaming.items() if t != o}
+    frame = frame.rename(names_now) if names_now else frame
     names = frame.collect_schema().names()
+    group_by = names_now.get(group_by, group_by) if group_by else None
     wanted = contract(names, profile.needs, profile.zero_price)
     _group_known(group_by, names)
     if isinstance(frame, nw.LazyFrame):
-        checked = check(frame, wanted, on_error)
+        # What the contract does not know keeps out of the way of our own names.
+        unknown = {name: f"given {name}" for name in names if name not in wanted}
+        checked = check(frame.rename(unknown) if unknown else frame, wanted, on_error)
         lazy = _computable(checked.frame, names, group_by)
         result = Source(Frame(lazy, checked.height, frames.compute_once), names=tuple(names))
     else:
         extra = [group_by] if group_by and group_by not in wanted else []
-        checked = check(frame.select(*wanted, *extra), wanted, on_error)
+        checked = check(frames.plain_text(frame.select(*wanted, *extra)), wanted, on_error)
         good = checked.frame
         assert isinstance(good, nw.DataFrame)
         result = Source(
@@ -112,12 +118,19 @@ def series(name: str, values: list[Any]) -> pl.Series:
     try:
         return pl.Series(name, values, strict=True)
     except TypeError:
-        return pl.Series(name, values, strict=False)
+        kinds = set(map(type, values)) - {type(None)}
+        if kinds <= {int, float}:
+            return pl.Series(name, values, strict=False)
+        # A mixture of kinds fits no column: each value stands as its JSON.
+        texts = [
+            None if v is None else msgspec.json.encode(v, enc_hook=str).decode() for v in values
+        ]
+        return pl.Series(name, texts)
 
 
 def _open_path(path: Path, engine: Engine | None) -> Any:
     if str(path) == "-":
-        return _rows_of(path, "json")
+        return _from_input(files.read_bytes(path))
     kind = files.kind_of(path)
     if kind in ("json", "ndjson"):
         return _rows_of(path, kind)
@@ -126,6 +139,14 @@ def _open_path(path: Path, engine: Engine | None) -> Any:
     if engine == "duckdb":
         return files.open_relation(path, kind, keep=True)
     return files.collect(files.open_relation(path, kind), path)
+
+
+def _from_input(body: bytes) -> Any:
+    """Standard input: a JSON array, JSON lines, or else CSV."""
+    first = body.removeprefix(records.BOM).lstrip()[:1]
+    if first in (b"[", b"{", b""):
+        return records.rows_of(body, lines=first == b"{")
+    return files.parse_csv(body)
 
 
 def _rows_of(path: Path, kind: str) -> list[Any]:
@@ -145,8 +166,11 @@ def _from_rows(
     if odd := next((key for key in keys if not isinstance(key, str)), None):
         raise InputError(f"A key of the rows is {excerpt(odd)}.", "Keys are text.")
     renaming, found = resolve(list(keys), mapping)
-    if renaming:
-        rows = records.renamed(renaming, rows)
+    aside = _aside(list(keys), renaming)
+    names = aside | renaming
+    if names:
+        rows = records.renamed(names, rows)
+    group_by = names.get(group_by, group_by) if group_by else None
     read = records.read_rows(
         rows,
         needs=profile.needs,
@@ -156,7 +180,7 @@ def _from_rows(
         stock_optional=True,
     )
     source = from_records(read, group_by)
-    source.notices = _renamed(found) + source.notices
+    source.notices = _renamed(found) + _stepped_aside(aside) + source.notices
     if engine != "duckdb":
         return source
     frame = given_frame(source)
@@ -164,6 +188,8 @@ def _from_rows(
         frame = frame.with_columns(_oversold=pl.Series(source.table.columns["_oversold"]))
     lazy = open_source(frame, profile, engine=engine, group_by=group_by)
     lazy.names = tuple(name for name in lazy.names if name in source.given)
+    if "_oversold" in source.table.columns:
+        lazy.table = lazy.table.with_columns({"_oversold": nw.col("given _oversold")})
     lazy.rejected, lazy.rejected_rows = source.rejected, source.rejected_rows
     lazy.notices = source.notices
     return lazy
@@ -196,11 +222,21 @@ def _computable(
     The names of the computation can thus never meet a column of the user's.
     """
     schema = frame.collect_schema()
-    given = [nw.col(name).alias(f"given {name}") for name in names]
+    known = [name for name in names if name in schema]
+    given = [nw.col(name).alias(f"given {name}") for name in known]
+    given += [nw.col(f"given {name}") for name in names if name not in schema]
     numeric = [name for name in names if name in COLUMN and COLUMN[name].kind == "number"]
-    floats = [nw.col(name).cast(nw.Float64) for name in numeric]
+    floats = [
+        nw.when(~nw.col(name).cast(nw.Float64).is_nan())
+        .then(nw.col(name).cast(nw.Float64))
+        .alias(name)
+        for name in numeric
+    ]
     marks = [nw.col("_oversold")] if "_oversold" in schema else []
-    groups = [nw.col(group_by).cast(nw.String).fill_null("").alias(GROUP)] if group_by else []
+    groups = []
+    if group_by:
+        place = group_by if group_by in schema else f"given {group_by}"
+        groups = [nw.col(place).cast(nw.String).fill_null("").alias(GROUP)]
     return frame.select(*given, *floats, *marks, *groups)
 
 
@@ -218,21 +254,33 @@ def _typed_rows(
     return frame.with_columns(*(good[n] for n in changed)) if changed else frame
 
 
-def _make_room(
-    frame: nw.DataFrame[Any] | nw.LazyFrame[Any], renaming: Mapping[str, str]
-) -> tuple[Any, list[Notice]]:
-    """Set aside a column of theirs whose name another of their columns takes by mapping."""
-    names = frame.collect_schema().names()
-    blocked = [n for n in renaming.values() if n in names and n not in renaming]
-    if not blocked:
-        return frame, []
-    free = {n: f"{n}_given" for n in blocked}
-    if taken := set(free.values()) & set(names):
-        raise InputError(f"The data has both {', '.join(blocked)} and {', '.join(sorted(taken))}.")
-    listed = ", ".join(f"{a} is now {b}" for a, b in free.items())
-    return frame.rename(free), [
-        Notice("column_set_aside", f"A mapped column took its name: {listed}.")
+def _aside(theirs: Sequence[str], renaming: Mapping[str, str]) -> dict[str, str]:
+    """Their columns whose name is taken: by a mapped column, or by one of our results.
+
+    Case does not count, because engines do not tell names apart by it.
+    """
+    ours = {name.casefold() for name in (*renaming.values(), *(t for t in theirs if t in COLUMN))}
+    blocked = [
+        name
+        for name in theirs
+        if name not in renaming
+        and (is_result(name.casefold()) or (name.casefold() in ours and not _stays(name, renaming)))
     ]
+    free = {name: f"{name}_given" for name in blocked}
+    if taken := set(free.values()) & set(theirs):
+        raise InputError(f"The data has both {', '.join(blocked)} and {', '.join(sorted(taken))}.")
+    return free
+
+
+def _stays(name: str, renaming: Mapping[str, str]) -> bool:
+    return name in COLUMN and name not in renaming.values()
+
+
+def _stepped_aside(aside: Mapping[str, str]) -> list[Notice]:
+    if not aside:
+        return []
+    listed = ", ".join(f"{theirs!r} is now {new!r}" for theirs, new in aside.items())
+    return [Notice("column_set_aside", f"Columns whose names we need were renamed: {listed}.")]
 
 
 def _renamed(found: Mapping[str, str]) -> list[Notice]:

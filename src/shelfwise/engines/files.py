@@ -6,6 +6,7 @@ import io
 import os
 import re
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -61,11 +62,12 @@ def read_bytes(path: Path) -> bytes:
     if path.is_dir():
         raise UnsupportedError(f"{path} is a folder.", "Give a file.")
     try:
-        return path.read_bytes()
+        body = path.read_bytes()
+        return gzip.decompress(body) if path.suffix.lower() == ".gz" else body
     except FileNotFoundError as error:
         raise NotFoundError(f"There is no file {path}.") from error
-    except OSError as error:
-        raise UnreadableError(f"{path} cannot be read: {error.strerror}.") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableError(f"{path} cannot be read: {error}.") from error
 
 
 def open_relation(path: Path, kind: str, *, keep: bool = False) -> Any:
@@ -141,26 +143,43 @@ def _literal(path: Path) -> str:
 def _header(path: Path) -> tuple[str, list[str]]:
     """The separator (the candidate that the first line has most of) and the column names."""
     opener = gzip.open if path.suffix.lower() == ".gz" else open
-    with opener(path, "rb") as file:
-        first = file.readline(1_000_000).decode("utf-8", "replace")
+    try:
+        with opener(path, "rb") as file:
+            first = file.readline(1_000_000)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableError(f"{path} cannot be read: {error}.") from error
+    return _header_line(first, str(path))
+
+
+def _header_line(line: bytes, path: str) -> tuple[str, list[str]]:
+    if line.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in line:
+        raise UnreadableError(f"{path} is not UTF-8 but UTF-16, or no text.", "Save it as UTF-8.")
+    first = line.decode("utf-8", "replace")
     first = first.removeprefix("\ufeff").rstrip("\r\n")
     if not first.strip():
         raise UnreadableError(f"{path} has no header line.", "Its first line names the columns.")
     bare = re.sub(r'"[^"]*"', "", first)
     separator = max(SEPARATORS, key=lambda candidate: (bare.count(candidate), candidate == ","))
     names = next(csv.reader([first], delimiter=separator))
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
+    if twice := [name for name, count in Counter(map(str.casefold, names)).items() if count > 1]:
         raise UnreadableError(f"{path} has the column {excerpt(twice[0])} twice.", "Rename one.")
     return separator, names
 
 
 def _read_latin_1(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_csv(
-            path, separator=_header(path)[0], infer_schema=False, encoding="iso8859-1"
-        )
-    except pl.exceptions.PolarsError as error:
+        return pl.read_csv(path, separator=_header(path)[0], infer_schema=False, encoding="cp1252")
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
         raise unreadable(path, error) from error
+
+
+def parse_csv(body: bytes) -> pl.DataFrame:
+    """CSV from standard input; every column as text."""
+    separator, _ = _header_line(body.split(b"\n", 1)[0], "Standard input")
+    try:
+        return pl.read_csv(body, separator=separator, infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise unreadable("Standard input", error) from error
 
 
 def _encoding(path: Path) -> str:
@@ -226,6 +245,11 @@ def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
         temporary.replace(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise OutputError(f"{path} cannot be written: {error}.") from error
+    except Exception as error:
+        # DuckDB is imported only where it is used, so its errors are known by their home.
+        if "duckdb" in type(error).__module__:
+            raise OutputError(f"{path} cannot be written: {str(error)[:300]}") from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from shelfwise.errors import MissingExtraError, UnsupportedError
+from shelfwise.errors import InputError, MissingExtraError, UnsupportedError
 
 Lazy = nw.LazyFrame[Any]
 Engine = Literal["duckdb", "polars"]
@@ -30,6 +30,11 @@ def open_frame(source: Any, engine: Engine | None) -> Opened:
     """
     try:
         frame = nw.from_native(source)
+        frame.collect_schema()
+    except nw.exceptions.DuplicateError as error:
+        names = [str(name) for name in getattr(source, "columns", [])]
+        twice = next((name for name in names if names.count(name) > 1), "")
+        raise InputError(f"The frame has the column {twice!r} twice.", "Rename one.") from error
     except TypeError as error:
         raise UnsupportedError(
             f"A {type(source).__module__}.{type(source).__name__} cannot be analyzed.",
@@ -48,19 +53,17 @@ def open_frame(source: Any, engine: Engine | None) -> Opened:
         return Opened(nw.from_native(to_duckdb(frame.to_native())))
     if engine == "polars" and isinstance(frame, nw.LazyFrame):
         return Opened(frame.collect(backend="polars"))
-    if isinstance(frame, nw.DataFrame):
-        frame = _plain_text(frame)
     return Opened(frame, give_back)
 
 
-def _plain_text(frame: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
+def plain_text(frame: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
     """Columns of mixed Python objects as text, so that each value can be judged.
 
     True is not 1 there: it becomes the text "True", which is no number.
     """
     mixed = [name for name, dtype in frame.collect_schema().items() if dtype == nw.Object]
     for name in mixed:
-        values = [None if _is_missing(v) else str(v) for v in frame[name].to_list()]
+        values = [None if is_missing(v) else str(v) for v in frame[name].to_list()]
         series = nw.new_series(name, values, nw.String, backend=frame.implementation)
         if frame.implementation.is_pandas():
             series = nw.from_native(
@@ -70,7 +73,7 @@ def _plain_text(frame: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
     return frame
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """None, NaN, NaT, and what pandas calls NA, which refuses to be compared."""
     try:
         return value is None or bool(value != value)

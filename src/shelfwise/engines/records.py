@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shelfwise.cells import (
-    CONTROL,
+    UNPRINTABLE,
     OnError,
     Rejection,
     as_date,
     complaint,
     duplicate_reason,
+    has_decimal_comma,
     refuse,
     refuse_currencies,
     repaired,
@@ -33,6 +34,8 @@ from shelfwise.columns import COLUMN, REQUIRED, Column, contract
 from shelfwise.errors import InputError, Problem, RejectedRowsError, TooLargeError, UnreadableError
 
 MAX_KEYS = 64
+KEPT_REJECTED = 100_000
+"""Reasons kept in memory; all are counted."""
 PLAIN_KEY = re.compile(r"[ -!#-\[\]-~]+")
 """Keys that a struct can have: printable ASCII without quote and backslash."""
 BOM = b"\xef\xbb\xbf"
@@ -241,7 +244,10 @@ def _numbers(
     low = column.low if column.low is not None else -math.inf
     high = column.high if column.high is not None else math.inf
     # NaN passes where it is ours for "missing"; a NaN of the caller's in a list counts so too.
-    least, most = np.fmin.reduce(array), np.fmax.reduce(array)
+    judged = array if column.besides is None else array[array != column.besides]
+    if not len(judged):
+        return array
+    least, most = np.fmin.reduce(judged), np.fmax.reduce(judged)
     if least < low or most > high or (column.required and not (least >= low)):
         return None
     return None if column.required and np.isnan(array).any() else array
@@ -269,7 +275,7 @@ def _fine_text(values: list[str], column: Column, escaped: bool) -> bool:
     if column.required and ("" in values or any(map(str.isspace, values))):
         return False
     # One search over all: joining costs less than a call per value.
-    return not escaped or CONTROL.search("".join(values)) is None
+    return not escaped or UNPRINTABLE.search("".join(values)) is None
 
 
 def _distinct(identity: list[list[Any]]) -> int:
@@ -278,6 +284,8 @@ def _distinct(identity: list[list[Any]]) -> int:
 
 def _decode_slowly(body: bytes, max_rows: int | None) -> list[Any]:
     """Plain Python rows; numbers that no float64 holds become Huge."""
+    if max_rows is not None and body.count(b",") >= max_rows:
+        _count_first(body, max_rows)
     try:
         raw = msgspec.json.decode(body, type=list[msgspec.Raw])
     except msgspec.ValidationError as error:
@@ -304,6 +312,22 @@ def _decode_slowly(body: bytes, max_rows: int | None) -> list[Any]:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise UnreadableError(f"The body is not JSON: {_reason(error, body)}.") from error
     return rows
+
+
+class _Object(msgspec.Struct, gc=False):
+    """Any object, its keys passed over: the cheapest way to count rows."""
+
+
+def _count_first(body: bytes, max_rows: int) -> None:
+    """TooLargeError before rows that are too many take memory one by one."""
+    try:
+        _limit(len(msgspec.json.decode(body, type=list[_Object])), max_rows)
+    except msgspec.ValidationError as error:
+        if found := re.search(r"\$\[([0-9]+)\]", str(error)):
+            rejection = Rejection(int(found[1]), "", None, "a product must be an object")
+            raise refuse([rejection], 1) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return  # What is wrong is said by the parser that follows.
 
 
 def _refuse_unless_json(body: bytes) -> None:
@@ -367,6 +391,7 @@ def _examine(
     on_error: OnError,
     keep: bool,
     stock_optional: bool = False,
+    keep_rejected: int = KEPT_REJECTED,
 ) -> Records:
     """Row by row, collecting every problem; good rows are kept where `on_error` allows."""
     keys = dict.fromkeys(key for row in rows if isinstance(row, dict) for key in row)
@@ -376,17 +401,25 @@ def _examine(
     unknown = Counter(
         key for row in rows if isinstance(row, dict) for key in row if key not in COLUMN
     )
+    if len(unknown) > MAX_KEYS:
+        raise InputError(
+            f"The rows have {len(unknown):,} different unknown keys.",
+            f"Send at most {MAX_KEYS} beside those of the contract.",
+        )
     rejected: list[Rejection] = []
+    count = 0
+    commas = {n for n in wanted if on_error == "repair" and _has_decimal_commas(rows, n)}
     mended: Counter[str] = Counter()
     good: list[tuple[int, dict[str, Any]]] = []
     for index, row in enumerate(rows):
         if not isinstance(row, dict):
             rejected.append(Rejection(index, "", row, "a product must be an object"))
+            count += 1
             continue
         values = {name: _python(row.get(name)) for name in wanted}
         if on_error == "repair":
             for name, column in wanted.items():
-                put_right = repaired(column, values[name])
+                put_right = repaired(column, values[name], decimal_comma=name in commas)
                 if put_right is not values[name]:
                     if name == "stock" and put_right == 0 and _below_zero(values[name]):
                         values["_oversold"] = 1
@@ -397,14 +430,17 @@ def _examine(
             for name, column in wanted.items()
             if (reason := complaint(column, values[name]))
         ]
-        rejected += problems
+        count += len(problems)
+        if len(rejected) < keep_rejected:
+            rejected += problems
         if not problems:
             good.append((index, values))
     good, twice = _without_duplicates(good, "location" in wanted)
-    rejected += twice
-    rejected.sort(key=lambda rejection: rejection.row or 0)
-    if rejected and (on_error == "reject" or not good):
-        raise refuse(rejected, len(rejected))
+    count += len(twice)
+    rejected = sorted([*rejected, *twice], key=lambda rejection: rejection.row or 0)
+    rejected = rejected[:keep_rejected]
+    if count and (on_error == "reject" or not good):
+        raise refuse(rejected, count)
     if not good:
         raise InputError("There are no rows.", "Give at least one product.")
     given = {name: [values[name] for _, values in good] for name in wanted}
@@ -434,6 +470,12 @@ def _python(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _has_decimal_commas(rows: Sequence[Any], name: str) -> bool:
+    """True where some text of the column can only be a number with a decimal comma."""
+    texts = (row.get(name) for row in rows if isinstance(row, dict))
+    return any(isinstance(text, str) and has_decimal_comma(text) for text in texts)
+
+
 def _below_zero(value: Any) -> bool:
     number = repaired(COLUMN["price"], value)
     return isinstance(number, int | float) and number < 0
@@ -445,7 +487,7 @@ def _without_duplicates(
     """Rows whose product stands once; 1 and "1" are the same product."""
     places: dict[tuple[str, Any], list[int]] = {}
     identities = [
-        (str(values["product_id"]), values["location"] if by_location else None)
+        (str(values["product_id"]), (values["location"] or "") if by_location else None)
         for _, values in good
     ]
     for identity, (index, _) in zip(identities, good, strict=True):
@@ -468,11 +510,10 @@ def _without_duplicates(
 
 def renamed(renaming: Mapping[str, str], rows: Sequence[Any]) -> list[Any]:
     """Rows with their keys renamed {theirs: ours}; what is no dict stays as it is."""
-    # A key of theirs whose name a mapped one takes steps aside, as columns of frames do.
-    aside = {ours: f"{ours}_given" for ours in renaming.values() if ours not in renaming}
-    names = aside | dict(renaming)
     return [
-        {names.get(key, key): value for key, value in row.items()} if isinstance(row, dict) else row
+        {renaming.get(key, key): value for key, value in row.items()}
+        if isinstance(row, dict)
+        else row
         for row in rows
     ]
 

@@ -165,6 +165,8 @@ def _bad_value(column: Column, dtype: Any) -> nw.Expr:
         low = number < (column.low if column.low is not None else float("-inf"))
         high = number > (column.high if column.high is not None else float("inf"))
         # Text that is no number: comparing it gives null on some engines, false on others.
+        if column.besides is not None:
+            low = low & (number != column.besides)
         return number.is_null() | low | high
     if column.kind in ("id", "text"):
         if dtype != nw.String:
@@ -253,8 +255,11 @@ def _repair(
     changed: dict[str, nw.Expr] = {}
     for name, column in contract.items():
         if column.kind == "number" and schema[name] == nw.String:
-            mended[name] = _mended(nw.col(name))
+            mended[name] = _mended(nw.col(name), _has_decimal_commas(frame, name))
             changed[name] = (mended[name] != nw.col(name).str.strip_chars()).fill_null(False)
+        if column.kind == "text" and not column.required and schema[name] == nw.String:
+            mended[name] = nw.col(name).str.replace_all(c.CONTROL.pattern, " ")
+            changed[name] = (mended[name] != nw.col(name)).fill_null(False)
     marks = {f"_mended_{name}": mark for name, mark in changed.items()}
     frame = frame.with_columns(**marks, **mended) if mended else frame
     if "stock" in contract:
@@ -276,8 +281,21 @@ def _repair(
     return frame, {n: count for n, count in found.items() if count}
 
 
-def _mended(text: nw.Expr) -> nw.Expr:
+def _bare(text: nw.Expr) -> nw.Expr:
     bare = text.str.replace_all(c.SIGNS, "")
+    without_blanks = bare.str.replace_all(c.INNER_BLANKS, "")
+    return nw.when(bare.str.contains(c.GROUPED)).then(without_blanks).otherwise(bare)
+
+
+def _has_decimal_commas(frame: AnyFrame, name: str) -> bool:
+    bare = _bare(nw.col(name))
+    comma = bare.str.contains(c.COMMA_DECIMALS) | bare.str.contains(c.POINT_THOUSANDS)
+    comma = (comma & bare.str.contains(",", literal=True)).fill_null(False)
+    return bool(_row(frame.select(n=nw.when(comma).then(1).otherwise(0).sum()))["n"])
+
+
+def _mended(text: nw.Expr, decimal_comma: bool) -> nw.Expr:
+    bare = _bare(text)
     without_commas = bare.str.replace_all(",", "", literal=True)
     point = bare.str.replace_all(".", "", literal=True).str.replace_all(",", ".", literal=True)
     comma = bare.str.replace_all(",", ".", literal=True)
@@ -287,6 +305,9 @@ def _mended(text: nw.Expr) -> nw.Expr:
     mended = bare
     for pattern, reading in by_pattern.items():
         mended = nw.when(bare.str.contains(pattern)).then(reading).otherwise(mended)
+    if decimal_comma:
+        unsure = nw.concat_str([text, nw.lit(c.AMBIGUITY)])
+        mended = nw.when(bare.str.contains(c.AMBIGUOUS_POINT)).then(unsure).otherwise(mended)
     return mended
 
 

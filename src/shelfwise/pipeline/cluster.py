@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from shelfwise.pipeline.tier import HIGH, LOW, MEDIUM
 CLUSTERS, STARTS, SEED = 3, 4, 42
 MANY_STARTS, FEW_CELLS, MOST_CELLS = 12, 1_500, 60_000
 LLOYD_STEPS = 2
+_ONE_FIT = Lock()
 
 Centers = tuple[tuple[str, tuple[float, ...]], ...]
 
@@ -117,13 +119,13 @@ def _kmeans(points: Floats, weights: Floats | None, starts: int, seed: int) -> A
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
+    estimator = KMeans(CLUSTERS, init="k-means++", n_init=starts, random_state=seed)
     quiet = sklearn.config_context(skip_parameter_validation=True, assume_finite=True)
-    with quiet, _threads().limit(limits=1):
-        estimator = KMeans(CLUSTERS, init="k-means++", n_init=starts, random_state=seed)
+    # The number of threads and the filters of warnings belong to the whole process.
+    with _ONE_FIT, quiet, _threads().limit(limits=1), warnings.catch_warnings():
         # Rows that hardly differ may leave a cluster empty: that is no news to a user.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return estimator.fit(points, sample_weight=weights)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return estimator.fit(points, sample_weight=weights)
 
 
 def _promising(starts: Sequence[Any]) -> list[Floats]:

@@ -13,6 +13,7 @@ from shelfwise.profile import Profile
 FLAGS = {
     "sold_out": "Nothing left in stock: the stock ratio is 1 for that reason alone.",
     "no_sales": "No unit sold in the period.",
+    "net_negative": "Returns outweigh sales: revenue is below 0.",
     "never_stocked": "Neither stock nor sales: the stock ratio is set to 0.",
     "oversold": "Stock was below 0 and was set to 0.",
     "zero_price": "The price is 0: units / price takes the smallest value present.",
@@ -69,6 +70,8 @@ def flags(columns: Mapping[str, Values]) -> dict[str, Values]:
     """Flag -> condition, for those flags that the columns can tell."""
     unsold = columns["units_sold"] <= 0
     found = {"no_sales": unsold, "zero_price": columns["price"] <= 0}
+    if "net_revenue" in columns:
+        found["net_negative"] = columns["revenue"] < 0
     if "stock" in columns:
         found["sold_out"] = (columns["stock"] <= 0) & ~unsold
         found["never_stocked"] = (columns["stock"] <= 0) & unsold

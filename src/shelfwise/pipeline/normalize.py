@@ -77,6 +77,8 @@ def normalize(
 
 def _normalized(columns: Mapping[str, Values], scale: Scale, clipped: bool) -> Values:
     values = columns[scale.metric]
+    if scale.constant:
+        return values * 0.0
     if scale.scaling == "rank":
         z = _position(values, scale.knots)
     else:

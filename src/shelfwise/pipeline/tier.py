@@ -93,6 +93,7 @@ def _scaled_within(table: Table, scale: Scale) -> Table:
     """Adds `_part_METRIC`, the metric's points on the scale of the row's group."""
     value = table.columns[scale.metric]
     table = table.with_columns({"_value": log1p(value) if scale.scaling == "log1p" else value})
+    low, high = f"_low_{scale.metric}", f"_high_{scale.metric}"
     if scale.scaling == "rank":
         table = table.with_columns({"_mirror": 0.0 - table.columns["_value"]})
         table = table.rank("_value", "_above", within=GROUP)
@@ -100,17 +101,23 @@ def _scaled_within(table: Table, scale: Scale) -> Table:
         columns = table.columns
         others = columns["group_size"] * 1.0 - 1.0
         # The middle of the places that ties share, as a share of the other products.
+        # Where all are equal everybody is first from both ends, and it counts 0.
+        table = table.quantiles_within("_value", GROUP, (0.0, 1.0), (low, high))
+        columns = table.columns
+        some = columns[high] - columns[low] >= TINY
         z = ratio(columns["_below"] - columns["_above"] + others, others * 2.0)
+        z = where(some, z, 0.0)
     elif scale.scaling == "fixed":
         z = clip(table.columns["_value"] * scale.factor + scale.shift, 0.0, 1.0)
     else:
         ends = WINSOR if scale.scaling == "winsor" else (0.0, 1.0)
-        low, high = f"_low_{scale.metric}", f"_high_{scale.metric}"
         table = table.quantiles_within("_value", GROUP, ends, (low, high))
         columns = table.columns
         width = columns[high] - columns[low]
         some = width >= TINY
         z = where(some, (columns["_value"] - columns[low]) / where(some, width, 1.0), 0.0)
         z = clip(z, 0.0, 1.0)
-    z = 1.0 - z if scale.better == "lower" else z
+    if scale.better == "lower":
+        # A group in which all are equal counts 0 either way.
+        z = where(some, 1.0 - z, 0.0) if scale.scaling != "fixed" else 1.0 - z
     return table.with_columns({f"_part_{scale.metric}": z * (100.0 * scale.weight)})

@@ -36,7 +36,9 @@ def summarize(table: Table, model: Model) -> dict[str, float]:
     return found | table.collect(second)
 
 
-def effective_weights(found: Mapping[str, float], model: Model) -> dict[str, float | None]:
+def effective_weights(
+    found: Mapping[str, float], model: Model, height: int
+) -> dict[str, float | None]:
     """How much each metric really moves the score: w Cov(z, s) / Var(s), adding up to 1.
 
     None where every product scores the same. Paruolo, Saisana, Saltelli (2013), "Ratings
@@ -44,9 +46,7 @@ def effective_weights(found: Mapping[str, float], model: Model) -> dict[str, flo
     """
     variance = found["variance"]
     return {
-        scale.metric: found[f"cov_{scale.metric}"] / variance
-        if variance > 1e-18 * model.products
-        else None
+        scale.metric: found[f"cov_{scale.metric}"] / variance if variance > 1e-18 * height else None
         for scale in model.scales
     }
 

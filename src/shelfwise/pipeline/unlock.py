@@ -11,7 +11,7 @@ from shelfwise.pipeline.score import key, score
 from shelfwise.pipeline.table import Arrays, Floats
 from shelfwise.pipeline.tier import cut_key
 
-MOST = 1e15
+MOST, DOUBLINGS = 1e15, 52
 
 
 def units_to_reach(table: Arrays, model: Model) -> Floats:
@@ -23,12 +23,20 @@ def units_to_reach(table: Arrays, model: Model) -> Floats:
     """
     now = table.columns["units_sold"]
     target = cut_key(model.cut_high, np.inf)
-    most = np.full(table.height, MOST)
-    reachable = _keys(table, model, most) >= target
-    low, high = now.copy(), np.where(reachable, most, now)
-    # A bisection of the exponent first: the answer is anywhere from 1 to 1e15 units.
-    for _ in range(110):
-        middle = np.where(high > 4 * low + 4, np.sqrt((low + 1) * (high + 1)) - 1, (low + high) / 2)
+    reached_now = _keys(table, model, now) >= target
+    # Selling more may first hurt (at a loss, say): the first crossing is looked for by
+    # doubling, then between the two last steps.
+    low, high, reachable = now.copy(), now.copy(), reached_now.copy()
+    for step in range(DOUBLINGS):
+        units = np.minimum((now + 1) * 2.0**step, MOST)
+        reached = ~reachable & (_keys(table, model, units) >= target)
+        high = np.where(reached, units, high)
+        reachable |= reached
+        low = np.where(reachable, low, units)
+        if reachable.all() or units.min() >= MOST:
+            break
+    for _ in range(80):
+        middle = (low + high) / 2
         reached = _keys(table, model, middle) >= target
         low, high = np.where(reached, low, middle), np.where(reached, middle, high)
         if np.all(high - low <= 1e-6 * np.maximum(high, 1.0)):
@@ -37,7 +45,6 @@ def units_to_reach(table: Arrays, model: Model) -> Floats:
     up = np.where(whole, np.ceil(low), high)
     enough = _keys(table, model, up) >= target
     answer = np.where(enough | ~whole, up, up + 1) - now
-    reached_now = _keys(table, model, now) >= target
     return np.where(reached_now, 0.0, np.where(reachable, answer, np.nan))
 
 

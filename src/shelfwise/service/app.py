@@ -1,6 +1,7 @@
 """create_app(): guards, routes and answers of the service."""
 
 import hmac
+import ipaddress
 import logging
 import re
 from typing import Any
@@ -12,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from shelfwise import __version__, answer
 from shelfwise.engines.records import Records, read_json
 from shelfwise.errors import InputError, NotFoundError, SettingError, ShelfwiseError, excerpt
+from shelfwise.metrics import is_result
 from shelfwise.model import Model
 from shelfwise.notices import Notice
 from shelfwise.profile import PROFILES
@@ -94,6 +96,8 @@ def _guard() -> None:
             "This host name is not served; SHELFWISE_HOSTS lists those that are.",
         )
     if not settings.api_key:
+        if "*" not in hosts and not _is_loopback(environ.get("REMOTE_ADDR", "")):
+            raise Refusal(403, "key_needed_from_afar", "Without a key only this machine is served.")
         if not settings.behind_proxy and any(name in environ for name in FORWARDING):
             raise Refusal(
                 403,
@@ -105,13 +109,22 @@ def _guard() -> None:
         return
     bearer = environ.get("HTTP_AUTHORIZATION", "")
     key = bearer[7:] if bearer[:7].lower() == "bearer " else environ.get("HTTP_X_API_KEY", "")
-    if not hmac.compare_digest(key.strip().encode(), settings.api_key.encode()):
+    # WSGI hands headers over as latin-1, whatever the bytes mean.
+    given = key.strip().encode("latin-1", "replace")
+    if not hmac.compare_digest(given, settings.api_key.encode()):
         raise Refusal(
             401,
             "key_needed",
             "Send the key as Authorization: Bearer KEY.",
             WWW_Authenticate='Bearer realm="shelfwise"',
         )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return not address  # a socket file has no address
 
 
 def _host(host: str) -> str:
@@ -233,7 +246,7 @@ def _json_only() -> None:
 
 def _about_keys(records: Records, *, keep: bool) -> list[Notice]:
     """Warnings about keys that the contract does not have."""
-    results = {k: n for k, n in records.unknown.items() if answer.is_result(k)}
+    results = {k: n for k, n in records.unknown.items() if is_result(k)}
     unknown = {k: n for k, n in records.unknown.items() if k not in results}
     notices = []
     if results:

@@ -7,6 +7,8 @@ from shelfwise.errors import TooLargeError, UnreadableError
 from shelfwise.service.problems import Refusal
 
 _CHUNK = 64 * 1024
+MEMBERS = 100
+"""Gzip members that one body may be made of; each costs time, even an empty one."""
 
 
 def read_body(environ: dict[str, Any], limit: int) -> bytes:
@@ -33,6 +35,8 @@ def _read(environ: dict[str, Any], limit: int) -> bytes:
     if declared:
         if not declared.isascii() or not declared.isdigit():
             raise Refusal(400, "bad_request", "Content-Length is no number.")
+        if len(declared) > 18:
+            raise too_large(limit)
         length = int(declared)
         if length > limit:
             raise too_large(limit)
@@ -64,23 +68,30 @@ def _exactly(stream: Any, length: int) -> bytes:
 
 
 def _unzip(packed: bytes, limit: int) -> bytes:
+    """The unpacked body; slices are fed, so that no step copies more than a slice."""
     parts: list[bytes] = []
-    room = limit + 1
-    while packed:
+    room, place, members = limit + 1, 0, 0
+    while place < len(packed):
+        members += 1
+        if members > MEMBERS:
+            raise UnreadableError(f"The gzip body has more than {MEMBERS} members.")
         unpacker = zlib.decompressobj(wbits=31)
-        try:
-            while packed and room > 0 and not unpacker.eof:
-                part = unpacker.decompress(packed, min(room, _CHUNK))
-                packed = unpacker.unconsumed_tail
+        while place < len(packed) and not unpacker.eof:
+            piece = packed[place : place + _CHUNK]
+            place += len(piece)
+            while piece and not unpacker.eof:
+                try:
+                    part = unpacker.decompress(piece, min(room, _CHUNK))
+                except zlib.error as error:
+                    raise UnreadableError(f"The body is not valid gzip: {error}.") from error
+                piece = unpacker.unconsumed_tail
                 parts.append(part)
                 room -= len(part)
-        except zlib.error as error:
-            raise UnreadableError(f"The body is not valid gzip: {error}.") from error
-        if room <= 0:
-            raise too_large(limit)
+                if room <= 0:
+                    raise too_large(limit)
         if not unpacker.eof:
             raise UnreadableError("The gzip body ends early.")
-        packed = unpacker.unused_data
+        place -= len(unpacker.unused_data)
     if not parts:
         raise UnreadableError("The gzip body is empty.")
     return b"".join(parts)

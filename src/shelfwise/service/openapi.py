@@ -24,7 +24,7 @@ MEANINGS = {
     "performance_score": "0 to 100; contributions of the weighed metrics add up to it.",
     "performance_tier": "High, Medium or Low, by the chosen tiering.",
     "cluster": "High, Medium or Low: the KMeans cluster, named by its mean score.",
-    "flags": "; ".join(f"{flag}: {meaning}" for flag, meaning in FLAGS.items()),
+    "flags": " ".join(f"{flag}: {meaning}" for flag, meaning in FLAGS.items()),
     "units_per_day": "Units sold a day, where the period is given.",
     "contributions": "Points of each metric, unrounded (explain=1).",
     "percentile": "Share of the other products that score no better (explain=1).",

@@ -48,7 +48,9 @@ TITLES = {
     415: "Unsupported media type",
     422: "The data does not fit",
     500: "Internal error",
+    501: "Not installed",
     503: "Not ready",
+    507: "Cannot be written",
 }
 
 
