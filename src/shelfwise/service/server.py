@@ -7,6 +7,7 @@ never waits for a client: what a client does not read yet is spooled, on disk if
 # waitress has no type hints: its classes are Any, and so are the bases here.
 # mypy: disable-error-code="import-untyped,misc,has-type"
 import json
+import logging
 import re
 import secrets
 import signal
@@ -187,6 +188,8 @@ def serve(
         outbuf_high_watermark=2**62,  # There a worker would wait for the client.
         clear_untrusted_proxy_headers=False,  # The application refuses undeclared proxies.
     )
+    # A warning for each request that waits a moment would bury all others.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server = _Server(app, {}, _sock=listener, adj=adjustments, bind_socket=False)
     before = {n: signal.signal(n, server.on_signal) for n in (signal.SIGTERM, signal.SIGINT)}
     try:
