@@ -16,9 +16,10 @@ from shelfwise.columns import COLUMNS
 from shelfwise.metrics import METRICS
 from shelfwise.pipeline.features import FLAGS
 from shelfwise.profile import PROFILES
+from shelfwise.service import create_app
 from shelfwise.service.openapi import MEANINGS, document
 from shelfwise.service.problems import STATUS
-from shelfwise.settings import SETTINGS
+from shelfwise.settings import SETTINGS, load_settings
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 
@@ -307,7 +308,66 @@ def _members(kind: type) -> list[tuple[str, str]]:
     return found
 
 
+GOOD = '{"product_id":1,"name":"a","price":2,"units_sold":3,"stock":4}'
+
+
+def _body(*changes: tuple[str, str]) -> bytes:
+    """An array with one good product, changed."""
+    product = GOOD
+    for old, new in changes:
+        product = product.replace(old, new)
+    return f"[{product}]".encode()
+
+
+BAD_BODIES: tuple[tuple[str, bytes], ...] = (
+    ("nothing", b""),
+    ("text that is no JSON", b"[oops]"),
+    ("something after the array", b"[] x"),
+    ("NaN", b"[NaN]"),
+    ("lines of JSON", b'{"a":1}\n{"a":2}'),
+    ("invalid UTF-8", b'[{"name":"\xff"}]'),
+    ("UTF-16", "[]".encode("utf-16")),
+    ("half a character", rb'[{"name":"\ud800"}]'),
+    ("200,000 opening brackets", b"[" * 200_000),
+    ("an object", b"{}"),
+    ("an empty array", b"[]"),
+    ("a number for a product", b"[1]"),
+    ("a price of 1e400", _body((":2", ":1e400"))),
+    ("a price of 0", _body((":2", ":0"))),
+    ("a price as text", _body((":2", ':"2"'))),
+    ("true for units sold", _body((":3", ":true"))),
+    ("stock below 0", _body((":4", ":-4"))),
+    ("null", _body((":4", ":null"))),
+    ("a missing key", _body((',"stock":4', ""))),
+    ("an id of 2^63", _body(('"product_id":1', f'"product_id":{2**63}'))),
+    ("a NUL in a name", _body(('"a"', rb'"\u0000"'.decode()))),
+    ("a name of 1,001 characters", _body(('"a"', '"' + "a" * 1001 + '"'))),
+    ('1 and "1" as ids', _body(("}", "}," + GOOD.replace(":1", ':"1"')))),
+    ("nothing stocked, nothing sold", _body((":3", ":0"), (":4", ":0"))),
+    ("3.7 units", _body((":3", ":3.7"))),
+)
+
+
+def bad_input() -> str:
+    client = create_app(load_settings({})).test_client()
+    rows = []
+    for what, body in BAD_BODIES:
+        answer = client.post("/product-analysis", data=body, content_type="application/json")
+        found = answer.get_json()
+        errors = found.get("errors") or [{"pointer": "", "detail": found.get("detail", "scored")}]
+        detail = errors[0]["detail"].replace("|", "\\|").replace("<", "&lt;")
+        rows.append((what, answer.status_code, errors[0]["pointer"], detail))
+    return (
+        "# Bad input\n"
+        "What the API answers, each line from a real request.\n"
+        "The tests send these and many more, through the test client and through a real server.\n"
+        "Limits, encodings, paths, keys and slow clients are in [errors](errors.md) and in "
+        "[the how-to](../how-to/api.md).\n\n" + table(("sent", "status", "pointer", "detail"), rows)
+    )
+
+
 PAGES = {
+    "bad-input.md": bad_input,
     "columns.md": columns,
     "metrics.md": metrics,
     "profiles.md": profiles,
