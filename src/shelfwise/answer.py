@@ -295,12 +295,12 @@ def _encode_columns(
     for name, values in results.items():
         series.append(values.series(name) if isinstance(values, Coded) else pl.Series(name, values))
     frame = pl.DataFrame(series)
-    # Polars writes JSON on one core, and without holding Python: each part takes one.
-    size = max(PART_ROWS, -(-len(frame) // (os.cpu_count() or 1)))
-    parts = [frame[start : start + size] for start in range(0, len(frame), size)]
+    # Polars writes JSON on one core, and without holding Python: parts go on all cores.
+    # Small parts also keep the buffers small that a large answer would need twice.
+    parts = [frame[start : start + PART_ROWS] for start in range(0, len(frame), PART_ROWS)]
     if len(parts) == 1:
         return [_json_rows(frame, whole_after)]
-    with ThreadPoolExecutor(len(parts)) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         encoded = list(pool.map(lambda part: _json_rows(part, whole_after), parts))
     return [piece for rows in encoded for piece in (b",", rows)][1:]
 

@@ -101,6 +101,8 @@ def _shown(value: float) -> str:
 
 
 def _text_complaint(column: Column, value: object) -> str | None:
+    if column.kind == "id" and isinstance(value, float) and value.is_integer():
+        value = int(value)  # In JSON 7.0 is the integer 7.
     if column.kind == "id" and isinstance(value, int) and not isinstance(value, bool):
         fine = -(2**63) <= value < 2**63
         return None if fine else f"{column.name} is an integer beyond 64 bits; send it as text"

@@ -90,8 +90,10 @@ def read_json(
     if rows is not None and rows:
         _limit(len(rows), max_rows)
         keys = rows[0].__struct_encode_fields__
+        height = len(rows)
         columns = _columns(rows, dict(zip(keys, rows[0].__struct_fields__, strict=True)))
-        records = _fast(columns, len(rows), needs, zero_price, keep_extra, decoded=body)
+        del rows  # A million structs are a hundred megabytes.
+        records = _fast(columns, height, needs, zero_price, keep_extra, decoded=body)
         if records is not None:
             return records
     return read_rows(
@@ -476,6 +478,10 @@ def _has_decimal_commas(rows: Sequence[Any], name: str) -> bool:
     return any(isinstance(text, str) and has_decimal_comma(text) for text in texts)
 
 
+def _identity(product_id: Any) -> str:
+    return str(int(product_id)) if isinstance(product_id, float) else str(product_id)
+
+
 def _below_zero(value: Any) -> bool:
     number = repaired(COLUMN["price"], value)
     return isinstance(number, int | float) and number < 0
@@ -487,7 +493,7 @@ def _without_duplicates(
     """Rows whose product stands once; 1 and "1" are the same product."""
     places: dict[tuple[str, Any], list[int]] = {}
     identities = [
-        (str(values["product_id"]), (values["location"] or "") if by_location else None)
+        (_identity(values["product_id"]), (values["location"] or "") if by_location else None)
         for _, values in good
     ]
     for identity, (index, _) in zip(identities, good, strict=True):

@@ -62,6 +62,7 @@ def create_app(settings: Settings | None = None, **given: Any) -> Flask:
     app.config["SHELFWISE"] = settings
     app.config["MODEL"] = Model.load(settings.model) if settings.model else None
     app.config["DRAINING"] = False
+    app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}
     app.register_blueprint(api)
     app.before_request(_guard)
     app.after_request(_headers)
