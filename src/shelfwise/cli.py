@@ -75,9 +75,8 @@ ModelOption = Annotated[str | None, typer.Option(help="Score against a saved mod
 
 def main() -> None:
     """Run the command line; errors of ours become one line, a hint and an exit code."""
-    if hasattr(signal, "SIGPIPE"):
-        # `shelfwise ... | head` ends quietly, as other programs do.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    # `shelfwise ... | head` ends quietly, as other programs do.
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL) if hasattr(signal, "SIGPIPE") else None
     try:
         app(standalone_mode=True)
     except ShelfwiseError as error:
@@ -88,6 +87,9 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         err.print(f"Error: the output cannot be written: {error}.", markup=False)
         sys.exit(EXIT[OutputError])
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGPIPE, before)
 
 
 def _complain(error: ShelfwiseError) -> None:

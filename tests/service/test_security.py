@@ -110,7 +110,7 @@ def test_a_forwarded_request_is_refused_until_a_proxy_is_declared(
     header = {name.removeprefix("HTTP_").replace("_", "-"): "for=203.0.113.7"}
     plain = ClientDoor(client_of())
     assert "proxy" in plain(ONE, headers=header).problem(403)["detail"]
-    plain(path="/livez", method="GET", headers=header).problem(403)
+    plain(path="/openapi.json", method="GET", headers=header).problem(403)
     keyed = ClientDoor(client_of(api_key=KEY, behind_proxy=True))
     keyed(ONE, headers=header).problem(401)
     assert keyed(ONE, headers=header | {"X-API-Key": KEY}).status == 200
