@@ -2,9 +2,11 @@
 
     python benchmarks/http_requests.py [rows ...]
 
-Rounds alternate between the programs, so that noise of the machine meets all alike.
+Each program has a process of its own, so that none is slowed by what another keeps in
+memory; rounds alternate between them, so that noise of the machine meets all alike.
 """
 
+import multiprocessing
 import resource
 import statistics
 import subprocess
@@ -12,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import msgspec
@@ -20,51 +23,61 @@ from catalogue import rows
 from reference import floor, reference_app
 
 SIZES = (10, 1_000, 10_000, 100_000, 1_000_000)
-ROUNDS = {10: 60, 1_000: 25, 10_000: 11, 100_000: 5, 1_000_000: 3}
+ROUNDS = {10: 100, 1_000: 40, 10_000: 15, 100_000: 7, 1_000_000: 3}
 LIMITS = {"max_rows": 2_000_000, "max_body_bytes": 2**30}
+PROGRAMS = ("fit", "model", "plain", "floor")
 
 
-def measure(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each call, taken in turns."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
+def program(name: str, n: int, turns: Connection) -> None:
+    """Answer each message with the seconds that one request of n products takes."""
+    call = ready(name, n)
+    call()
+    while turns.recv():
+        start = time.perf_counter()
         call()
-    for _ in range(rounds):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(taken) for name, taken in times.items()}
+        turns.send(time.perf_counter() - start)
 
 
-def one_size(n: int) -> dict[str, float]:
-    """Median seconds of ours (with and without a fit), the plain program, and the floor."""
+def ready(name: str, n: int) -> Callable[[], object]:
+    """One request of n products to a program."""
     from shelfwise import analyze
     from shelfwise.service import create_app
 
     products = rows(n)
     body = msgspec.json.encode(products)
-    with tempfile.TemporaryDirectory() as folder:
-        model = analyze(products).model.save(Path(folder) / "model.json")
-        clients = {
-            "fit": create_app(**LIMITS).test_client(),
-            "model": create_app(model=model, **LIMITS).test_client(),
-            "plain": reference_app().test_client(),
-        }
+    model = None
+    if name == "model":
+        with tempfile.TemporaryDirectory() as folder:
+            model = analyze(products).model.save(Path(folder) / "model.json")
+            app = create_app(model=model, **LIMITS)
+    else:
+        app = reference_app() if name == "plain" else create_app(**LIMITS)
+    client = app.test_client()
+    del products
 
-    def post(name: str) -> Callable[[], object]:
-        def call() -> object:
-            answer = clients[name].post(
-                "/product-analysis", data=body, content_type="application/json"
-            )
-            assert answer.status_code == 200
-            return answer.data
+    def post() -> bytes:
+        answer = client.post("/product-analysis", data=body, content_type="application/json")
+        assert answer.status_code == 200
+        return answer.data
 
-        return call
+    return floor(body, post()) if name == "floor" else post
 
-    calls = {name: post(name) for name in clients}
-    calls["floor"] = floor(body, calls["fit"]())
-    return measure(calls, ROUNDS.get(n, 3))
+
+def one_size(n: int) -> dict[str, float]:
+    """Median seconds of ours (with and without a fit), the plain program, and the floor."""
+    context = multiprocessing.get_context("spawn")
+    times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
+    turns = {}
+    for name in PROGRAMS:
+        turns[name], theirs = context.Pipe()
+        context.Process(target=program, args=(name, n, theirs), daemon=True).start()
+    for _ in range(ROUNDS.get(n, 3)):
+        for name, turn in turns.items():
+            turn.send(True)
+            times[name].append(turn.recv())
+    for turn in turns.values():
+        turn.send(False)
+    return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def peak_memory(n: int) -> float:

@@ -132,7 +132,7 @@ def shape_mostly_zero(rng: np.random.Generator, n: int) -> tuple[np.ndarray, ...
     return rng.uniform(1, 50, n), sold, rng.integers(0, 20, n)
 
 
-@pytest.mark.parametrize("n", [30_000, 60_000])
+@pytest.mark.parametrize("n", [6_000, 30_000, 60_000])
 @pytest.mark.parametrize("shape", [shape_lognormal, shape_uniform, shape_ties, shape_mostly_zero])
 def test_a_coreset_loses_almost_nothing_against_all_rows(
     shape: Callable[[np.random.Generator, int], tuple[np.ndarray, ...]], n: int

@@ -260,7 +260,7 @@ class Analysis:
     def _input(self, name: str, rows: Any) -> list[Any]:
         if self.source.frame is None:
             values = self.source.given[name]
-            return [values[row] for row in rows]
+            return [values[int(row)] for row in rows]
         return self.source.frame[name][[int(row) for row in rows]].to_list()
 
     def _row(self, product_id: int | str) -> dict[str, Any]:

@@ -4,13 +4,11 @@
 structs; large ones as columns, which is several times faster.
 """
 
-import os
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,9 +20,10 @@ from numpy.typing import NDArray
 from shelfwise.cells import Rejection, as_date
 from shelfwise.columns import COLUMN
 from shelfwise.engines import frames
-from shelfwise.engines.records import PLAIN_KEY, Huge
+from shelfwise.engines.decode import PLAIN_KEY, Huge
+from shelfwise.engines.records import COLUMNAR_ROWS, Values
 from shelfwise.metrics import is_result
-from shelfwise.pipeline.features import SHOWN, flags
+from shelfwise.pipeline.features import FLAGS, SHOWN, flags
 from shelfwise.pipeline.table import DIRECT, Arrays, Frame, Table
 from shelfwise.pipeline.tier import LABELS
 from shelfwise.pipeline.totals import ABC, abc_class, abc_cuts
@@ -35,8 +34,7 @@ if TYPE_CHECKING:
     from shelfwise.model import Model
 
 MONEY_DECIMALS, RATIO_DECIMALS = 2, 6
-COLUMNAR_ROWS = 2_000
-PART_ROWS = 20_000
+PART_ROWS = 100_000
 _SCALARS = {int, float, str, bool, type(None)}
 SILHOUETTE_SAMPLE = 3_000
 MAX_REJECTED = 1_000
@@ -54,8 +52,10 @@ class Coded:
         return [self.meanings[code] for code in self.codes.tolist()]
 
     def series(self, name: str) -> pl.Series:
-        """The values as a Polars column."""
-        return pl.Series(name, self.meanings).gather(self.codes)
+        """The values as a column of few texts, or of lists of flags."""
+        text = isinstance(self.meanings[0], str)
+        kind = pl.Enum(self.meanings) if text else pl.List(pl.Enum(list(FLAGS)))
+        return pl.Series(name, self.meanings, kind).gather(self.codes)
 
 
 _TIER_TEXTS = [LABELS[code] for code in sorted(LABELS)]
@@ -70,19 +70,22 @@ def to_dict(analysis: "Analysis", *, explain: bool, full: bool) -> dict[str, Any
     return {"status": "success", "data": rows} | _tail(analysis, full=full)
 
 
-def encode(analysis: "Analysis", *, explain: bool = False, full: bool = False) -> list[bytes]:
-    """The same answer as JSON, in parts to be sent one after the other."""
+def encode(
+    analysis: "Analysis", *, explain: bool = False, full: bool = False
+) -> list[bytes] | Iterator[bytes]:
+    """The same answer as JSON: in a list, or, if it is long, in parts made as they are sent."""
     given, table = _rows(analysis)
     results = _results(table, analysis, explain=explain, full=full)
-    tail = b"," + msgspec.json.encode(_tail(analysis, full=full))[1:]
+    head = b'{"status":"success","data":['
+    tail = b"]," + msgspec.json.encode(_tail(analysis, full=full))[1:]
     if analysis.table.height >= COLUMNAR_ROWS and not explain:
-        rows = _encode_columns(given, results)
-        if rows is not None:
-            return [b'{"status":"success","data":[', *rows, b"]", tail]
+        series = _series(given, results)
+        if series is not None:
+            return itertools.chain([head], _json_rows(*series), [tail])
     columns = given | results
     make = _row_maker(tuple(columns))
-    encoded = _ENCODER.encode([make(*values) for values in zip(*_lists(columns), strict=True)])
-    return [b'{"status":"success","data":', encoded, tail]
+    rows = [make(*values) for values in zip(*_lists(columns), strict=True)]
+    return [head, _ENCODER.encode(rows)[1:-1], tail]
 
 
 def numeric_inputs(names: Mapping[str, Any]) -> list[str]:
@@ -170,7 +173,7 @@ def _rows(analysis: "Analysis") -> tuple[dict[str, Any], Arrays]:
     return {name: values for name, values in given.items() if not is_result(name)}, table
 
 
-def _plain(values: list[Any]) -> list[Any]:
+def _plain(values: Values) -> Values:
     """Values of a frame as JSON has them: dates as text, decimals as numbers, gaps as null."""
     kinds = set(map(type, values))
     if kinds <= {int, str, bool, type(None)}:
@@ -248,7 +251,10 @@ def _rounded(values: NDArray[np.float64], decimals: int, full: bool) -> NDArray[
 
 
 def _lists(columns: Mapping[str, Any]) -> list[list[Any]]:
-    return [v if isinstance(v, list) else v.tolist() for v in columns.values()]
+    return [
+        v if isinstance(v, list) else list(v) if isinstance(v, pl.Series) else v.tolist()
+        for v in columns.values()
+    ]
 
 
 @lru_cache(maxsize=64)
@@ -270,57 +276,71 @@ def _as_it_came(value: Any) -> msgspec.Raw:
 _ENCODER = msgspec.json.Encoder(enc_hook=_as_it_came)
 
 
-def _encode_columns(
-    given: Mapping[str, list[Any]], results: Mapping[str, Any]
-) -> list[bytes] | None:
-    """The rows through Polars; None where a column cannot be given back as it came."""
-    series = []
-    whole_after: list[str] = []
+def _series(
+    given: Mapping[str, Values], results: Mapping[str, Any]
+) -> tuple[pl.DataFrame, list[str]] | None:
+    """The columns as a frame, and the keys that follow numbers to be mended (`_json_rows`).
+
+    None where a column could not be given back as it came.
+    """
+    series, mend_before = [], []
     keys = [*given, *results]
     if not all(PLAIN_KEY.fullmatch(key) for key in keys):
         return None
-    for name, values in given.items():
-        types = set(map(type, values))
-        if not types <= _SCALARS:
-            return None
+    for place, (name, values) in enumerate(given.items()):
+        types = set() if isinstance(values, pl.Series) else set(map(type, values))
         if types == {int, float} and _mends(values):
-            # One float column would write 150 as 150.0: what follows the key is mended below.
-            whole_after.append(keys[keys.index(name) + 1])
-        elif len(types - {type(None)}) > 1:
+            # One column of floats would write 150 as 150.0.
+            mend_before.append(keys[place + 1])
+        elif not types <= _SCALARS or len(types - {type(None)}) > 1:
             return None
         try:
-            series.append(pl.Series(name, values, strict=types != {int, float}))
-        except (TypeError, OverflowError):
+            series.append(pl.Series(name, values, strict=not mend_before))
+        except (TypeError, ValueError, OverflowError):
             return None
     for name, values in results.items():
         series.append(values.series(name) if isinstance(values, Coded) else pl.Series(name, values))
-    frame = pl.DataFrame(series)
-    # Polars writes JSON on one core, and without holding Python: parts go on all cores.
-    # Small parts also keep the buffers small that a large answer would need twice.
-    parts = [frame[start : start + PART_ROWS] for start in range(0, len(frame), PART_ROWS)]
-    if len(parts) == 1:
-        return [_json_rows(frame, whole_after)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        encoded = list(pool.map(lambda part: _json_rows(part, whole_after), parts))
-    return [piece for rows in encoded for piece in (b",", rows)][1:]
+    return pl.DataFrame(series), mend_before
 
 
-def _json_rows(frame: pl.DataFrame, whole_after: list[str]) -> bytes:
-    """The frame's rows as JSON objects with commas between."""
-    buffer = BytesIO()
-    frame.write_ndjson(buffer)
-    # A newline in our own NDJSON only ever ends a row; in strings it is escaped.
-    rows = buffer.getvalue()[:-1].replace(b"\n", b",")
-    for key in whole_after:
-        # Cannot match inside a string: there every quote is escaped.
-        rows = rows.replace(b'.0,"%s":' % key.encode(), b',"%s":' % key.encode())
-    return rows
-
-
-def _mends(values: list[Any]) -> bool:
+def _mends(values: Values) -> bool:
     """True where every float has a fraction, so that `.0` marks just the integers."""
-    fractions = all(type(v) is int or not v.is_integer() for v in values)
-    return fractions and max(values) < 1e15 and min(values) > -1e15
+    numbers = np.array(values, np.float64)
+    whole = np.count_nonzero(numbers == np.floor(numbers))
+    integers = sum(map(int.__instancecheck__, values))
+    return whole == integers and bool(np.abs(numbers).max() < 1e15)
+
+
+class _Rows:
+    """A file for NDJSON that keeps it with a comma for each newline."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        # A newline in NDJSON only ever ends a row; in strings it is escaped.
+        self.parts.append(data.replace(b"\n", b","))
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+
+def _json_rows(frame: pl.DataFrame, mend_before: list[str]) -> Iterator[bytes]:
+    """The rows as JSON objects with commas between, a part of the frame after the other."""
+    for start in range(0, len(frame), PART_ROWS):
+        rows = _Rows()
+        frame[start : start + PART_ROWS].write_ndjson(rows)  # type: ignore[call-overload]
+        parts = rows.parts
+        if mend_before:
+            text = b"".join(parts)
+            for key in mend_before:
+                # Cannot match inside a string: there every quote is escaped.
+                text = text.replace(b'.0,"%s":' % key.encode(), b',"%s":' % key.encode())
+            parts = [text]
+        if start + PART_ROWS >= len(frame):
+            parts[-1] = parts[-1][:-1]
+        yield from parts
 
 
 def rejected_rows(rejected: list[Rejection]) -> list[dict[str, str]]:

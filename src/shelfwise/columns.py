@@ -122,7 +122,7 @@ def contract(given: Collection[str], needs: Collection[str], zero_price: str) ->
         )
     wanted = {name: COLUMN[name] for name in COLUMN if name in given}
     for name in needs:
-        if name in wanted:
+        if name in wanted and not wanted[name].required:
             wanted[name] = replace(wanted[name], required=True)
     if zero_price == "allow":
         wanted["price"] = replace(wanted["price"], besides=0.0)

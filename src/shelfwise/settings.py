@@ -83,7 +83,7 @@ SETTINGS = (
         "Host names served, with commas; none: all with a key, else loopback.",
     ),
     Setting("behind_proxy", False, _flag, "A reverse proxy stands in front; needs an API key."),
-    Setting("coreset_rows", 20_000, _count, "Above this, clusters are fitted on a grid coreset."),
+    Setting("coreset_rows", 5_000, _count, "Above this, clusters are fitted on a grid coreset."),
 )
 
 

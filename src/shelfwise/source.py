@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from shelfwise.cells import OnError, Rejection
 from shelfwise.columns import COLUMN, contract, resolve
-from shelfwise.engines import files, frames, records
+from shelfwise.engines import decode, files, frames, records
 from shelfwise.engines.frames import Engine
+from shelfwise.engines.records import Values
 from shelfwise.errors import InputError, excerpt
 from shelfwise.metrics import is_result
 from shelfwise.notices import Notice
@@ -34,7 +35,7 @@ class Source:
 
     table: Table
     frame: nw.DataFrame[Any] | None = None
-    given: dict[str, list[Any]] = field(default_factory=dict)
+    given: Mapping[str, Values] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     give_back: Callable[[Any], Any] = lambda native: native
     rejected: list[Rejection] = field(default_factory=list)
@@ -95,11 +96,11 @@ def from_records(found: records.Records, group_by: str | None = None) -> Source:
     table = Arrays(found.numbers)
     if group_by:
         _group_known(group_by, [*found.given, *found.extra])
-        values = found.given.get(group_by) or found.extra[group_by]
+        values = {**found.given, **found.extra}[group_by]
         table = table.with_columns({GROUP: _codes(["" if v is None else str(v) for v in values])})
     return Source(
         table,
-        given=found.given | dict(found.extra.items()),
+        given={**found.given, **found.extra},
         rejected=found.rejected,
         rejected_rows=found.rejected_rows,
         notices=_noted(found.repaired, found.rejected_rows),
@@ -111,7 +112,7 @@ def given_frame(source: Source) -> pl.DataFrame:
     return pl.DataFrame([series(name, values) for name, values in source.given.items()])
 
 
-def series(name: str, values: list[Any]) -> pl.Series:
+def series(name: str, values: Values) -> pl.Series:
     """A list of Python values as a column; a mixture of text and numbers becomes text."""
     if name in COLUMN and COLUMN[name].kind == "id" and len(set(map(type, values))) > 1:
         values = [str(value) for value in values]
@@ -143,15 +144,15 @@ def _open_path(path: Path, engine: Engine | None) -> Any:
 
 def _from_input(body: bytes) -> Any:
     """Standard input: a JSON array, JSON lines, or else CSV."""
-    first = body.removeprefix(records.BOM).lstrip()[:1]
+    first = body.removeprefix(decode.BOM).lstrip()[:1]
     if first in (b"[", b"{", b""):
-        return records.rows_of(body, lines=first == b"{")
+        return decode.rows_of(body, lines=first == b"{")
     return files.parse_csv(body)
 
 
 def _rows_of(path: Path, kind: str) -> list[Any]:
     body = files.read_bytes(path)
-    return records.rows_of(body, lines=kind == "ndjson")
+    return decode.rows_of(body, lines=kind == "ndjson")
 
 
 def _from_rows(

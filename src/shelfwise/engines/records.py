@@ -1,21 +1,18 @@
 """JSON and lists of dicts: rows of typed values, checked strictly, kept as they came.
 
-The fast way decodes straight into structs that have exactly the keys of the first row,
-and looks at whole columns. Only when something is wrong are rows examined one by one.
+Whole columns are looked at, as they come out of structs that have exactly the keys of the
+first row. Only when something is wrong are rows examined one by one.
 """
 
-import json
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-import msgspec
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from shelfwise.cells import (
@@ -31,43 +28,35 @@ from shelfwise.cells import (
     repaired,
 )
 from shelfwise.columns import COLUMN, REQUIRED, Column, contract
-from shelfwise.errors import InputError, Problem, RejectedRowsError, TooLargeError, UnreadableError
+from shelfwise.engines.decode import BOM, MAX_KEYS, plain_rows, refuse_beyond, structs
+from shelfwise.errors import InputError, Problem, RejectedRowsError
 
-MAX_KEYS = 64
 KEPT_REJECTED = 100_000
 """Reasons kept in memory; all are counted."""
-PLAIN_KEY = re.compile(r"[ -!#-\[\]-~]+")
-"""Keys that a struct can have: printable ASCII without quote and backslash."""
-BOM = b"\xef\xbb\xbf"
-_PRESENT = {"id": int | str, "text": str, "number": int | float, "boolean": bool, "date": str}
+COLUMNAR_ROWS = 2_000
+"""From so many rows on, a column of one type is a series: quicker to check and to answer."""
+
+Values = list[Any] | pl.Series
 
 
 @dataclass(slots=True)
 class Records:
     """Checked rows by column: `given` as they came, `numbers` as float64 (NaN: missing).
 
+    A column of many values of one type is a series, any other a list.
+
     `unknown` counts keys that the contract does not have; `extra` holds their values
     where they were asked for.
     """
 
-    given: dict[str, list[Any]]
+    given: Mapping[str, Values]
     numbers: dict[str, NDArray[np.float64]]
     height: int
     unknown: dict[str, int] = field(default_factory=dict)
-    extra: dict[str, list[Any]] = field(default_factory=dict)
+    extra: Mapping[str, Values] = field(default_factory=dict)
     rejected: list[Rejection] = field(default_factory=list)
     rejected_rows: int = 0
     repaired: dict[str, int] = field(default_factory=dict)
-
-
-class Huge:
-    """A number of the body that no float64 holds; it fits no column and says so."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __repr__(self) -> str:
-        return self.text if len(self.text) <= 40 else f"{self.text[:40]}…"
 
 
 def read_json(
@@ -86,9 +75,9 @@ def read_json(
     in an object counts with its last value.
     """
     body = body.removeprefix(BOM)
-    rows = _decode_fast(body)
+    rows = structs(body)
     if rows is not None and rows:
-        _limit(len(rows), max_rows)
+        refuse_beyond(len(rows), max_rows)
         keys = rows[0].__struct_encode_fields__
         height = len(rows)
         columns = _columns(rows, dict(zip(keys, rows[0].__struct_fields__, strict=True)))
@@ -97,7 +86,7 @@ def read_json(
         if records is not None:
             return records
     return read_rows(
-        _decode_slowly(body, max_rows),
+        plain_rows(body, max_rows),
         needs=needs,
         zero_price=zero_price,
         on_error=on_error,
@@ -133,29 +122,6 @@ def read_rows(
     return _examine(rows, needs, zero_price, on_error, keep_extra, stock_optional)
 
 
-def _limit(count: int, max_rows: int | None) -> None:
-    if max_rows is not None and count > max_rows:
-        raise TooLargeError(
-            f"{count:,} rows are more than the {max_rows:,} that one request may have.",
-            "Send fewer rows, or raise SHELFWISE_MAX_ROWS.",
-        )
-
-
-@lru_cache(maxsize=64)
-def _decoder(keys: tuple[str, ...]) -> msgspec.json.Decoder[list[Any]]:
-    names = {key if key in REQUIRED else f"f{i}": key for i, key in enumerate(keys)}
-    fields: list[tuple[str, Any]] = []
-    for name, key in names.items():
-        if key not in COLUMN:
-            fields.append((name, Any))
-        elif COLUMN[key].required:
-            fields.append((name, _PRESENT[COLUMN[key].kind]))
-        else:
-            fields.append((name, _PRESENT[COLUMN[key].kind] | None))
-    row: Any = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
-    return msgspec.json.Decoder(list[row])
-
-
 def _columns(rows: list[Any], fields: Mapping[str, str]) -> dict[str, list[Any]]:
     """Structs to lists; attributes named in the code are read twice as fast."""
     known = {
@@ -169,26 +135,6 @@ def _columns(rows: list[Any], fields: Mapping[str, str]) -> dict[str, list[Any]]
         key: known[key]() if key in known else list(map(attrgetter(field), rows))
         for key, field in fields.items()
     }
-
-
-def _decode_fast(body: bytes) -> list[Any] | None:
-    """Structs with the keys of the first row, or None where the rows differ or are wrong."""
-    start = body.find(b"{", 0, 256)
-    if start < 0:
-        return None
-    head = body[start : start + 65_536].decode("utf-8", errors="replace")
-    try:
-        first, _ = json.JSONDecoder().raw_decode(head)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(first, dict) or not 0 < len(first) <= MAX_KEYS:
-        return None
-    if not all(PLAIN_KEY.fullmatch(key) for key in first):
-        return None
-    try:
-        return _decoder(tuple(first)).decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _fast(
@@ -210,39 +156,60 @@ def _fast(
     if not asked <= columns.keys():
         return None
     wanted = contract(columns.keys(), needs, zero_price)
+    packed: dict[str, Values] = dict(columns)
+    if height >= COLUMNAR_ROWS:
+        packed = {n: _packed(v, typed=typed and n in wanted) for n, v in columns.items()}
     numbers = {}
     for name, column in wanted.items():
         if column.kind == "number":
-            values = _numbers(columns[name], column, typed=typed)
+            values = _numbers(packed[name], column, typed=typed)
             if values is None:
                 return None
             numbers[name] = values
-        elif not _fine(columns[name], column, escaped=escaped):
+        elif not _fine(packed[name], column, escaped=escaped):
             return None
-    identity = [columns[n] for n in ("product_id", "location") if n in columns]
-    if _distinct(identity) != height:
+    if _distinct([packed[n] for n in ("product_id", "location") if n in packed]) != height:
         return None
-    if "currency" in columns:
-        refuse_currencies(set(columns["currency"]))
+    if "currency" in packed:
+        refuse_currencies(set(packed["currency"]))
     unknown = [key for key in columns if key not in wanted]
     return Records(
-        given={name: columns[name] for name in wanted},
+        given={name: packed[name] for name in wanted},
         numbers=numbers,
         height=height,
         unknown=dict.fromkeys(unknown, height),
-        extra={key: columns[key] for key in unknown} if keep else {},
+        extra={key: packed[key] for key in unknown} if keep else {},
     )
 
 
-def _numbers(
-    values: list[Any], column: Column, *, typed: bool = False
-) -> NDArray[np.float64] | None:
-    if not typed and not set(map(type, values)) <= {int, float, type(None)}:
-        return None
+def _packed(values: list[Any], *, typed: bool) -> Values:
+    """A series where all values are of one type, so that each comes back as it came.
+
+    A series of floats would hide integers, one of integers booleans: there the types are
+    looked at, unless `typed` decoding has let no boolean in.
+    """
     try:
-        array = np.array(values, np.float64)  # None becomes NaN
-    except OverflowError:
+        series = pl.Series(values, strict=True)
+    except (TypeError, ValueError, OverflowError):
+        return values
+    if series.dtype in (pl.String, pl.Boolean) or (typed and series.dtype == pl.Int64):
+        return series
+    one_type = len(set(map(type, values)) - {type(None)}) == 1
+    return series if one_type and series.dtype in (pl.Int64, pl.Float64) else values
+
+
+def _numbers(values: Values, column: Column, *, typed: bool = False) -> NDArray[np.float64] | None:
+    if isinstance(values, pl.Series):
+        if not values.dtype.is_numeric():
+            return None
+        array = values.cast(pl.Float64).fill_null(math.nan).to_numpy()
+    elif not typed and not set(map(type, values)) <= {int, float, type(None)}:
         return None
+    else:
+        try:
+            array = np.array(values, np.float64)  # None becomes NaN
+        except OverflowError:
+            return None
     low = column.low if column.low is not None else -math.inf
     high = column.high if column.high is not None else math.inf
     # NaN passes where it is ours for "missing"; a NaN of the caller's in a list counts so too.
@@ -255,20 +222,20 @@ def _numbers(
     return None if column.required and np.isnan(array).any() else array
 
 
-def _fine(values: list[Any], column: Column, *, escaped: bool = True) -> bool:
+def _fine(values: Values, column: Column, *, escaped: bool = True) -> bool:
+    if column.kind == "date":
+        return all(value is None or as_date(value) for value in values)
+    if isinstance(values, pl.Series):
+        return _fine_series(values, column, escaped)
     types = set(map(type, values))
-    if column.kind == "id":
-        if types == {int}:
-            return bool(min(values) >= -(2**63) and max(values) < 2**63)
-        return types == {str} and _fine_text(values, column, escaped)
-    if column.kind == "text":
-        if type(None) in types and not column.required:
-            values = [value for value in values if value is not None]
-            types.discard(type(None))
-        return types <= {str} and _fine_text(values, column, escaped)
     if column.kind == "boolean":
         return types <= {bool, type(None)}
-    return all(value is None or as_date(value) for value in values)
+    if column.kind == "id" and types == {int}:
+        return bool(min(values) >= -(2**63) and max(values) < 2**63)
+    if type(None) in types and not column.required:
+        values = [value for value in values if value is not None]
+        types.discard(type(None))
+    return types <= {str} and _fine_text(values, column, escaped)
 
 
 def _fine_text(values: list[str], column: Column, escaped: bool) -> bool:
@@ -280,111 +247,26 @@ def _fine_text(values: list[str], column: Column, escaped: bool) -> bool:
     return not escaped or UNPRINTABLE.search("".join(values)) is None
 
 
-def _distinct(identity: list[list[Any]]) -> int:
-    return len(set(identity[0])) if len(identity) == 1 else len(set(zip(*identity, strict=True)))
+def _fine_series(values: pl.Series, column: Column, escaped: bool) -> bool:
+    """The same for a series, whose type and nulls need just one look."""
+    if values.dtype != pl.String:
+        return values.dtype == {"boolean": pl.Boolean, "id": pl.Int64}.get(column.kind) and not (
+            column.required and values.has_nulls()
+        )
+    text = values.str
+    if column.required and (values.has_nulls() or text.strip_chars().str.len_bytes().min() == 0):
+        return False
+    if (text.len_chars() > column.max_length).any():
+        return False
+    return not escaped or not text.contains(r"[\x00-\x1f]").any()
 
 
-def _decode_slowly(body: bytes, max_rows: int | None) -> list[Any]:
-    """Plain Python rows; numbers that no float64 holds become Huge."""
-    if max_rows is not None and body.count(b",") >= max_rows:
-        _count_first(body, max_rows)
-    try:
-        raw = msgspec.json.decode(body, type=list[msgspec.Raw])
-    except msgspec.ValidationError as error:
-        _refuse_unless_json(body)
-        raise RejectedRowsError(
-            "The body is not an array of products.",
-            'Send [{"product_id": 1, "name": "...", "price": 9.9, "units_sold": 5, "stock": 2}].',
-            (Problem("", "expected an array of objects"),),
-        ) from error
-    except RecursionError as error:
-        raise UnreadableError("The JSON is nested too deeply.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableError(f"The body is not JSON: {_reason(error, body)}.") from error
-    _limit(len(raw), max_rows)
-    decoder = msgspec.json.Decoder(float_hook=_float)
-    rows = []
-    for part in raw:
-        try:
-            rows.append(decoder.decode(part))
-        except msgspec.ValidationError:
-            rows.append(_decode_row(part))
-        except RecursionError as error:
-            raise UnreadableError("The JSON is nested too deeply.") from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise UnreadableError(f"The body is not JSON: {_reason(error, body)}.") from error
-    return rows
-
-
-class _Object(msgspec.Struct, gc=False):
-    """Any object, its keys passed over: the cheapest way to count rows."""
-
-
-def _count_first(body: bytes, max_rows: int) -> None:
-    """TooLargeError before rows that are too many take memory one by one."""
-    try:
-        _limit(len(msgspec.json.decode(body, type=list[_Object])), max_rows)
-    except msgspec.ValidationError as error:
-        few = body.count(b",") < 8 * max_rows  # The parser that follows may take them all.
-        if not few and (found := re.search(r"\$\[([0-9]+)\]", str(error))):
-            rejection = Rejection(int(found[1]), "", None, "a product must be an object")
-            raise refuse([rejection], 1) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return  # What is wrong is said by the parser that follows.
-
-
-def _refuse_unless_json(body: bytes) -> None:
-    """UnreadableError where the body, whose first value is no array, goes wrong later on."""
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        if not isinstance(error, msgspec.ValidationError):
-            lines = " Lines of JSON are not an array." if body.count(b"\n{") else ""
-            raise UnreadableError(
-                f"The body is not JSON: {_reason(error, body)}.{lines}"
-            ) from error
-    except RecursionError as error:
-        raise UnreadableError("The JSON is nested too deeply.") from error
-
-
-def _reason(error: Exception, body: bytes) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return _bad_utf8(body)
-    if "truncated" in str(error):
-        return f"it ends too early (byte {len(body)})"
-    reason = str(error).removeprefix("JSON is malformed: ")
-    if found := re.fullmatch(r"trailing characters \(byte ([0-9]+)\)", reason):
-        # The parser counts one byte too far here.
-        return f"trailing characters (byte {int(found[1]) - 1})"
-    return reason
-
-
-def _bad_utf8(body: bytes) -> str:
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return f"invalid UTF-8 (byte {error.start})"
-    return "invalid UTF-8"
-
-
-def _float(text: str) -> float | Huge:
-    value = float(text)
-    return value if math.isfinite(value) else Huge(text)
-
-
-def _decode_row(part: msgspec.Raw) -> Any:
-    """A row with an integer of more digits than a parser takes: value by value."""
-    try:
-        fields = msgspec.json.decode(part, type=dict[str, msgspec.Raw])
-    except msgspec.ValidationError:
-        return Huge(bytes(part).decode())
-    row = {}
-    for key, raw in fields.items():
-        try:
-            row[key] = msgspec.json.Decoder(float_hook=_float).decode(raw)
-        except msgspec.ValidationError:
-            row[key] = Huge(bytes(raw).decode())
-    return row
+def _distinct(identity: list[Values]) -> int:
+    if all(isinstance(values, pl.Series) for values in identity):
+        return pl.DataFrame(
+            {str(place): values for place, values in enumerate(identity)}
+        ).n_unique()
+    return len(set(zip(*identity, strict=True)))
 
 
 def _examine(
@@ -523,11 +405,3 @@ def renamed(renaming: Mapping[str, str], rows: Sequence[Any]) -> list[Any]:
         else row
         for row in rows
     ]
-
-
-def rows_of(body: bytes, *, lines: bool = False) -> list[Any]:
-    """The rows of a JSON array, or of one object a line, as Python values."""
-    if lines:
-        parts = (line for line in body.removeprefix(BOM).split(b"\n") if line.strip())
-        body = b"[" + b",".join(parts) + b"]"
-    return _decode_slowly(body.removeprefix(BOM), None)

@@ -1,22 +1,21 @@
-"""Clusters: scikit-learn's KMeans with k = 3 on the scaled metrics, named by mean score."""
+"""Clusters: KMeans with k = 3 on the scaled metrics, named by mean score."""
 
-import warnings
-from collections.abc import Sequence
-from functools import cache
-from threading import Lock
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from shelfwise.formula import Values, minimum, where
 from shelfwise.model import TIERS, Scale
-from shelfwise.pipeline.table import Floats, Table
+from shelfwise.pipeline.kmeans import K, Points, kmeans, sums_by_center
+from shelfwise.pipeline.table import Arrays, Floats, Table
 from shelfwise.pipeline.tier import HIGH, LOW, MEDIUM
 
-CLUSTERS, STARTS, SEED = 3, 4, 42
-MANY_STARTS, FEW_CELLS, MOST_CELLS = 12, 1_500, 60_000
-LLOYD_STEPS = 2
-_ONE_FIT = Lock()
+STARTS, CORESET_STARTS = 4, 12
+FINE, COARSE = 21, 15
+"""Cells of the grid as powers of 2: 128^3 and 32^3 for three metrics."""
+FEW_CELLS, MOST_CELLS = 4_000, 60_000
+LLOYD_STEPS = 3
 
 Centers = tuple[tuple[str, tuple[float, ...]], ...]
 
@@ -36,15 +35,13 @@ def fit_centers(table: Table, scales: Sequence[Scale], coreset_rows: int) -> Cen
         points = points[np.lexsort(points.T[::-1])]
         centers = _few(points)
         if centers is None:
-            centers = _kmeans(points, None, STARTS, SEED).cluster_centers_
+            found, inertia = kmeans(points, starts=STARTS)
+            centers = found[np.argmin(inertia)]
     else:
         cells, counts = _cells(table, names)
         centers = _few(cells)
         if centers is None:
-            # Few cells cost little: more starts find the best grouping more surely.
-            tries = MANY_STARTS if len(cells) <= FEW_CELLS else STARTS
-            starts = [_kmeans(cells, counts, 1, SEED + start) for start in range(tries)]
-            centers = _refined(table, names, _promising(starts))
+            centers = _refined(table, names, _grouped(cells, counts))
     # Mean score of a cluster is linear in its center, so the centers alone give the order.
     ordered = sorted(centers.tolist(), key=lambda c: (-float(weights @ c), [-x for x in c]))
     labels = {1: ("Medium",), 2: ("High", "Low"), 3: TIERS}[len(ordered)]
@@ -52,13 +49,31 @@ def fit_centers(table: Table, scales: Sequence[Scale], coreset_rows: int) -> Cen
 
 
 def _cells(table: Table, names: Sequence[str]) -> tuple[Floats, Floats]:
-    """The coreset: a grid of 2^21 cells at most, coarser where too many are occupied."""
-    for exponent in (21, 15):
-        bins = max(2, min(4096, int(2 ** (exponent / len(names)) + 1e-9)))
-        cells, counts = table.cells(names, bins)
-        if len(cells) <= MOST_CELLS:
-            break
+    """The coreset: a fine grid, or a coarse one where too many cells are occupied."""
+    cells, counts = table.cells(names, _bins(FINE, len(names)))
+    if len(cells) > MOST_CELLS:
+        cells, counts = table.cells(names, _bins(COARSE, len(names)))
     return cells, counts
+
+
+def _bins(exponent: int, metrics: int) -> int:
+    return max(2, min(4096, int(2 ** (exponent / metrics) + 1e-9)))
+
+
+def _grouped(cells: Floats, counts: Floats) -> Floats:
+    """The promising groupings of the cells: many starts, on a coarser grid if cells are many."""
+    starts: int | Floats = CORESET_STARTS
+    if len(cells) > FEW_CELLS:
+        bins = _bins(COARSE, cells.shape[1])
+        places = np.minimum((cells.T * bins).astype(np.int64), bins - 1)
+        code = np.ravel_multi_index(tuple(places), (bins,) * len(places))
+        _, group = np.unique(code, return_inverse=True)
+        weights = np.bincount(group, counts).astype(np.float64)
+        sums = [np.bincount(group, column * counts) for column in cells.T]
+        merged = np.array(sums).T / weights[:, None]
+        if len(merged) < len(cells) / 2 and _few(merged) is None:
+            starts = _promising(*kmeans(merged, weights, starts=CORESET_STARTS))
+    return _promising(*kmeans(cells, counts, starts=starts))
 
 
 def cluster(table: Table, scales: Sequence[Scale], centers: Centers) -> Table:
@@ -97,69 +112,50 @@ def _few(points: Floats) -> Floats | None:
     points = np.round(points, 6)
     # Three distinct rows nearly always show among a few rows: look there first.
     probe = points[:: max(1, len(points) // 64)]
-    if len(set(map(tuple, probe.tolist()))) >= CLUSTERS:
+    if len(set(map(tuple, probe.tolist()))) >= K:
         return None
     distinct = np.unique(points, axis=0)
-    return distinct if len(distinct) < CLUSTERS else None
+    return distinct if len(distinct) < K else None
 
 
-@cache
-def _threads() -> Any:
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
-def _kmeans(points: Floats, weights: Floats | None, starts: int, seed: int) -> Any:
-    """A fitted scikit-learn KMeans.
-
-    One thread: beside other busy threads its workers wait for each other for seconds.
-    """
-    import sklearn
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
-
-    estimator = KMeans(CLUSTERS, init="k-means++", n_init=starts, random_state=seed)
-    quiet = sklearn.config_context(skip_parameter_validation=True, assume_finite=True)
-    # The number of threads and the filters of warnings belong to the whole process.
-    with _ONE_FIT, quiet, _threads().limit(limits=1), warnings.catch_warnings():
-        # Rows that hardly differ may leave a cluster empty: that is no news to a user.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return estimator.fit(points, sample_weight=weights)
-
-
-def _promising(starts: Sequence[Any]) -> list[Floats]:
+def _promising(centers: Floats, inertia: Floats) -> Floats:
     """The different solutions whose inertia on the cells is within 0.05 % of the best.
 
     The cells' inertia differs from that of all rows by less, so no other start can win.
     Solutions of the same inertia are the same.
     """
-    found: list[Any] = []
-    for start in sorted(starts, key=lambda start: start.inertia_):
-        if not found or found[-1].inertia_ * (1 + 1e-6) < start.inertia_:
+    order = [int(start) for start in np.argsort(inertia, kind="stable")]
+    found = order[:1]
+    for start in order[1:]:
+        if inertia[found[-1]] * (1 + 1e-6) < inertia[start] <= 1.0005 * inertia[order[0]]:
             found.append(start)
-    return [s.cluster_centers_ for s in found if s.inertia_ <= 1.0005 * found[0].inertia_]
+    return centers[found]
 
 
-def _refined(table: Table, names: Sequence[str], starts: list[Floats]) -> Floats:
+def _refined(table: Table, names: Sequence[str], centers: Floats) -> Floats:
     """The best of the starts by inertia over all rows, after exact Lloyd steps."""
-    refined = []
-    for start in starts:
-        centers = start
-        for _ in range(LLOYD_STEPS):
-            centers, _ = _lloyd(table, names, centers)
-        refined.append(centers)
-    if len(refined) == 1:
-        return refined[0]
-    return min(refined, key=lambda centers: _lloyd(table, names, centers)[1])
+    step = _step_over(table, names)
+    for _ in range(LLOYD_STEPS):
+        sums, inertia = step(centers)
+        counts = sums[:, :, -1:]
+        centers = np.where(counts > 0, sums[:, :, :-1] / np.maximum(counts, 1), centers)
+    # Each start's inertia as it was before the last step, which changes it very little.
+    best: Floats = centers[np.argmin(inertia)]
+    return best
 
 
-def _lloyd(table: Table, names: Sequence[str], centers: Floats) -> tuple[Floats, float]:
-    """The means of each center's rows, and the inertia before the step, in one pass."""
-    sums = np.zeros((len(centers), len(names) + 2))
-    for part in table.parts(names):
-        nearest = _nearest(part, names, centers.tolist(), range(len(centers)))
-        for k, found in nearest.sums_by("cluster", [*names, "_distance"]).items():
-            sums[k] += found
-    moved = np.where(sums[:, :1] > 0, sums[:, 1:-1] / np.maximum(sums[:, :1], 1), centers)
-    return moved, float(sums[:, -1].sum())
+def _step_over(table: Table, names: Sequence[str]) -> Callable[[Floats], tuple[Floats, Floats]]:
+    """Centers of each start -> each center's sums and count of its rows, and the inertia."""
+    if isinstance(table, Arrays):
+        return partial(sums_by_center, Points.of(table.matrix(names)))
+
+    def on_engine(centers: Floats) -> tuple[Floats, Floats]:
+        rows = np.zeros((len(centers), K, len(names) + 2))
+        for start, own in enumerate(centers):
+            nearest = _nearest(table, names, own.tolist(), range(K))
+            for code, found in nearest.sums_by("cluster", [*names, "_distance"]).items():
+                rows[start, code] = found
+        count, sums, distances = np.split(rows, [1, len(names) + 1], axis=2)
+        return np.concatenate([sums, count], axis=2), distances.sum(axis=(1, 2))
+
+    return on_engine

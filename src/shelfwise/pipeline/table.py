@@ -6,7 +6,7 @@ stands here: order statistics, ranks, cells, windows within a group. On an engin
 but small aggregates is ever collected, and no window runs over the whole table.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, Self
 
 import narwhals.stable.v2 as nw
@@ -23,7 +23,6 @@ DIRECT = 300_000
 COLLECT = 50_000
 """Rows of one bin that an engine hands over to be sorted here."""
 BINS = 4096
-PART = 16_384
 
 
 class Table(Protocol):
@@ -66,9 +65,6 @@ class Table(Protocol):
 
     def sums_by(self, code: str, names: Sequence[str]) -> dict[int, Floats]:
         """Code -> the count of its rows, then the sums of the columns."""
-
-    def parts(self, names: Sequence[str]) -> Iterator[Self]:
-        """The table in pieces that fit a processor's cache; an engine does that itself."""
 
     def counts(self, first: str, second: str) -> dict[tuple[int, int], int]:
         """(code, code) -> rows that have both."""
@@ -155,19 +151,19 @@ class Arrays:
         for name in names:
             step = np.minimum((self._columns[name] * bins).astype(np.int64), bins - 1)
             cell = cell * bins + step
-        space = bins ** len(names)
-        if space <= 4 * max(self.height, BINS):
-            counts = np.bincount(cell, minlength=space)
-            used = np.flatnonzero(counts)
-            sums = [np.bincount(cell, self._columns[n], minlength=space)[used] for n in names]
-        else:
-            used, cell, counts = np.unique(cell, return_inverse=True, return_counts=True)
-            sums = [np.bincount(cell, self._columns[n]) for n in names]
-            return np.column_stack(sums) / counts[:, None], counts.astype(float)
-        return np.column_stack(sums) / counts[used][:, None], counts[used].astype(float)
+        # A table of all cells, of which just the pages with occupied ones are ever touched.
+        occupied = np.zeros(bins ** len(names), bool)
+        occupied[cell] = True
+        used = np.flatnonzero(occupied)
+        place = np.empty(len(occupied), np.int32)
+        place[used] = np.arange(len(used))
+        places = place[cell]
+        counts = np.bincount(places)
+        sums = [np.bincount(places, self._columns[name]) for name in names]
+        return np.column_stack(sums) / counts[:, None], counts.astype(float)
 
     def matrix(self, names: Sequence[str]) -> Floats:
-        return np.column_stack([self._columns[name] for name in names])
+        return np.array([self._columns[name] for name in names]).T
 
     def sums_by(self, code: str, names: Sequence[str]) -> dict[int, Floats]:
         codes = self._columns[code]
@@ -176,10 +172,6 @@ class Arrays:
         return {
             int(k): np.array([counts[k], *(s[k] for s in sums)]) for k in np.flatnonzero(counts)
         }
-
-    def parts(self, names: Sequence[str]) -> "Iterator[Arrays]":
-        for start in range(0, self.height, PART):
-            yield Arrays({name: self._columns[name][start : start + PART] for name in names})
 
     def counts(self, first: str, second: str) -> dict[tuple[int, int], int]:
         codes = self._columns[first] * 16 + self._columns[second]
@@ -323,9 +315,6 @@ class Frame:
         )
         rows = sums.select(code, "_n", *names).iter_rows()
         return {int(row[0]): np.array(row[1:], float) for row in rows}
-
-    def parts(self, names: Sequence[str]) -> "Iterator[Frame]":
-        yield self
 
     def counts(self, first: str, second: str) -> dict[tuple[int, int], int]:
         found = self.frame.group_by(first, second).agg(_n=nw.len()).collect(backend="polars")

@@ -1,5 +1,6 @@
 """create_app(): guards, routes and answers of the service."""
 
+import gc
 import hmac
 import ipaddress
 import logging
@@ -78,6 +79,9 @@ def warm_up() -> None:
     from shelfwise.run import analyze
 
     analyze([EXAMPLE[0], *(EXAMPLE[0] | {"product_id": n, "price": n} for n in range(1, 9))])
+    # What is loaded stays: without this, each full collection would look at all of it again.
+    gc.collect()
+    gc.freeze()
 
 
 def _settings() -> Settings:
@@ -186,11 +190,10 @@ def product_analysis() -> Response:
     parts = answer.encode(
         analysis, explain=options["explain"] == "1", full=options["precision"] == "full"
     )
-    return Response(
-        parts,
-        content_type="application/json",
-        headers={"Content-Length": str(sum(map(len, parts)))},
-    )
+    response = Response(parts, content_type="application/json")
+    if isinstance(parts, list):
+        response.content_length = sum(map(len, parts))
+    return response
 
 
 def _options() -> dict[str, Any]:

@@ -1,0 +1,187 @@
+"""JSON text to rows: structs with the keys of the first row, or plain values one by one.
+
+msgspec parses; what it cannot hold (a number beyond float64) becomes Huge, and what is no
+JSON is refused with the byte where it goes wrong.
+"""
+
+import json
+import math
+import re
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from shelfwise.cells import Rejection, refuse
+from shelfwise.columns import COLUMN, REQUIRED
+from shelfwise.errors import Problem, RejectedRowsError, TooLargeError, UnreadableError
+
+MAX_KEYS = 64
+PLAIN_KEY = re.compile(r"[ -!#-\[\]-~]+")
+"""Keys that a struct can have: printable ASCII without quote and backslash."""
+BOM = b"\xef\xbb\xbf"
+_PRESENT = {"id": int | str, "text": str, "number": int | float, "boolean": bool, "date": str}
+
+
+class Huge:
+    """A number of the body that no float64 holds; it fits no column and says so."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text if len(self.text) <= 40 else f"{self.text[:40]}…"
+
+
+def structs(body: bytes) -> list[Any] | None:
+    """Structs with the keys of the first row, or None where the rows differ or are wrong."""
+    start = body.find(b"{", 0, 256)
+    if start < 0:
+        return None
+    head = body[start : start + 65_536].decode("utf-8", errors="replace")
+    try:
+        first, _ = json.JSONDecoder().raw_decode(head)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(first, dict) or not 0 < len(first) <= MAX_KEYS:
+        return None
+    if not all(PLAIN_KEY.fullmatch(key) for key in first):
+        return None
+    try:
+        return _decoder(tuple(first)).decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+@lru_cache(maxsize=64)
+def _decoder(keys: tuple[str, ...]) -> msgspec.json.Decoder[list[Any]]:
+    names = {key if key in REQUIRED else f"f{i}": key for i, key in enumerate(keys)}
+    fields: list[tuple[str, Any]] = []
+    for name, key in names.items():
+        if key not in COLUMN:
+            fields.append((name, Any))
+        elif COLUMN[key].required:
+            fields.append((name, _PRESENT[COLUMN[key].kind]))
+        else:
+            fields.append((name, _PRESENT[COLUMN[key].kind] | None))
+    row: Any = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
+    return msgspec.json.Decoder(list[row])
+
+
+def refuse_beyond(count: int, max_rows: int | None) -> None:
+    if max_rows is not None and count > max_rows:
+        raise TooLargeError(
+            f"{count:,} rows are more than the {max_rows:,} that one request may have.",
+            "Send fewer rows, or raise SHELFWISE_MAX_ROWS.",
+        )
+
+
+def plain_rows(body: bytes, max_rows: int | None) -> list[Any]:
+    """Plain Python rows; numbers that no float64 holds become Huge."""
+    if max_rows is not None and body.count(b",") >= max_rows:
+        _count_first(body, max_rows)
+    try:
+        raw = msgspec.json.decode(body, type=list[msgspec.Raw])
+    except msgspec.ValidationError as error:
+        _refuse_unless_json(body)
+        raise RejectedRowsError(
+            "The body is not an array of products.",
+            'Send [{"product_id": 1, "name": "...", "price": 9.9, "units_sold": 5, "stock": 2}].',
+            (Problem("", "expected an array of objects"),),
+        ) from error
+    except RecursionError as error:
+        raise UnreadableError("The JSON is nested too deeply.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableError(f"The body is not JSON: {_reason(error, body)}.") from error
+    refuse_beyond(len(raw), max_rows)
+    decoder = msgspec.json.Decoder(float_hook=_float)
+    rows = []
+    for part in raw:
+        try:
+            rows.append(decoder.decode(part))
+        except msgspec.ValidationError:
+            rows.append(_decode_row(part))
+        except RecursionError as error:
+            raise UnreadableError("The JSON is nested too deeply.") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise UnreadableError(f"The body is not JSON: {_reason(error, body)}.") from error
+    return rows
+
+
+class _Object(msgspec.Struct, gc=False):
+    """Any object, its keys passed over: the cheapest way to count rows."""
+
+
+def _count_first(body: bytes, max_rows: int) -> None:
+    """TooLargeError before rows that are too many take memory one by one."""
+    try:
+        refuse_beyond(len(msgspec.json.decode(body, type=list[_Object])), max_rows)
+    except msgspec.ValidationError as error:
+        few = body.count(b",") < 8 * max_rows  # The parser that follows may take them all.
+        if not few and (found := re.search(r"\$\[([0-9]+)\]", str(error))):
+            rejection = Rejection(int(found[1]), "", None, "a product must be an object")
+            raise refuse([rejection], 1) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return  # What is wrong is said by the parser that follows.
+
+
+def _refuse_unless_json(body: bytes) -> None:
+    """UnreadableError where the body, whose first value is no array, goes wrong later on."""
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if not isinstance(error, msgspec.ValidationError):
+            lines = " Lines of JSON are not an array." if body.count(b"\n{") else ""
+            raise UnreadableError(
+                f"The body is not JSON: {_reason(error, body)}.{lines}"
+            ) from error
+    except RecursionError as error:
+        raise UnreadableError("The JSON is nested too deeply.") from error
+
+
+def _reason(error: Exception, body: bytes) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return _bad_utf8(body)
+    if "truncated" in str(error):
+        return f"it ends too early (byte {len(body)})"
+    reason = str(error).removeprefix("JSON is malformed: ")
+    if found := re.fullmatch(r"trailing characters \(byte ([0-9]+)\)", reason):
+        # The parser counts one byte too far here.
+        return f"trailing characters (byte {int(found[1]) - 1})"
+    return reason
+
+
+def _bad_utf8(body: bytes) -> str:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"invalid UTF-8 (byte {error.start})"
+    return "invalid UTF-8"
+
+
+def _float(text: str) -> float | Huge:
+    value = float(text)
+    return value if math.isfinite(value) else Huge(text)
+
+
+def _decode_row(part: msgspec.Raw) -> Any:
+    """A row with an integer of more digits than a parser takes: value by value."""
+    try:
+        fields = msgspec.json.decode(part, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        return Huge(bytes(part).decode())
+    row = {}
+    for key, raw in fields.items():
+        try:
+            row[key] = msgspec.json.Decoder(float_hook=_float).decode(raw)
+        except msgspec.ValidationError:
+            row[key] = Huge(bytes(raw).decode())
+    return row
+
+
+def rows_of(body: bytes, *, lines: bool = False) -> list[Any]:
+    """The rows of a JSON array, or of one object a line, as Python values."""
+    if lines:
+        parts = (line for line in body.removeprefix(BOM).split(b"\n") if line.strip())
+        body = b"[" + b",".join(parts) + b"]"
+    return plain_rows(body.removeprefix(BOM), None)
