@@ -28,6 +28,7 @@ WARNINGS = {
     "column_set_aside": "A mapped column took the name of another one, now called NAME_given.",
     "columns_matched": "Columns were recognized under other names, which are listed.",
     "constant_metric": "Every product has the same value of a metric; it counts 0 for all.",
+    "csv_read_as": "A CSV file is separated by something else than commas, or not in UTF-8.",
     "effective_weights": "A metric moves the score by 0.15 more or less than its weight says.",
     "no_stock": "No stock column: the stock ratio is withheld, other weights are scaled up.",
     "outside_fitted_range": "Products lie outside the range that the model was fitted on.",

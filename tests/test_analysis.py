@@ -18,6 +18,7 @@ import shelfwise
 from kinds import Engine
 from reference import judge, score_of, tiers, units_to_high, winsor
 from shelfwise import analyze
+from shelfwise.errors import InputError, NotFoundError
 
 
 def product(
@@ -519,6 +520,39 @@ def test_every_kind_of_file_is_read(tmp_path: Path, name: str, engine: Any) -> N
     judged = judge(SHOP)
     assert rows["performance_score"].to_list() == judged.scores
     assert rows["performance_tier"].to_list() == judged.tiers
+
+
+@pytest.mark.parametrize("engine", [None, "duckdb"])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("comma.csv", None),
+        ("tabs.tsv", None),
+        ("semicolon.csv", "The CSV was read with ; between cells."),
+        ("latin_1.csv", "The CSV was read with ; between cells and letters of Windows-1252."),
+    ],
+)
+def test_what_is_supposed_of_a_csv_is_told(
+    tmp_path: Path, name: str, told: str | None, engine: Any
+) -> None:
+    path = tmp_path / name
+    WRITERS[name](path)
+    warnings = analyze(path, engine=engine).warnings
+    assert [w.message for w in warnings if w.code == "csv_read_as"] == ([told] if told else [])
+
+
+@pytest.mark.parametrize("engine", [None, "duckdb"])
+def test_a_product_in_two_locations_is_explained_in_one(engine: Any) -> None:
+    rows = [row | {"location": place} for row in SHOP for place in ("Köln", "Bonn")]
+    rows = [row | {"units_sold": i} for i, row in enumerate(rows)]
+    analysis = analyze(pl.DataFrame(rows), engine=engine)
+    asked = SHOP[0]["product_id"]
+    with pytest.raises(InputError, match=r"stands in several locations: (Köln, Bonn|Bonn, Köln)"):
+        analysis.explain(asked)
+    why = analysis.explain(asked, location="Bonn")
+    assert why.metrics["revenue"] == SHOP[0]["price"] * 1
+    with pytest.raises(NotFoundError, match="in 'Rom'"):
+        analysis.explain(asked, location="Rom")
 
 
 def test_a_path_may_be_text(tmp_path: Path) -> None:

@@ -273,6 +273,18 @@ def test_explain_says_why(call: Callable[..., Any], shop: Path) -> None:
     assert sum(found["contributions"].values()) == pytest.approx(found["score"])
 
 
+def test_explain_asks_for_the_location_of_a_product_in_two(
+    ended: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    file = tmp_path / "places.csv"
+    lines = (f"7,Lamp,{price},5,5,{place}" for price, place in ((9, "Bonn"), (8, "Rom")))
+    file.write_text("\n".join(["product_id,name,price,units_sold,stock,location", *lines]))
+    asked = ended("explain", file, "7")
+    assert asked.returncode == 3
+    assert "several locations: Bonn, Rom" in asked.stderr
+    assert ended("explain", file, "7", "--location", "Bonn").returncode == 0
+
+
 def test_explain_json_is_json_at_any_width(tmp_path: Path) -> None:
     rows = [ROWS[0] | {"name": "A name [bold]of[/] many words " * 20}, ROWS[1]]
     (tmp_path / "a.json").write_text(json.dumps(rows), encoding="utf-8")

@@ -179,6 +179,17 @@ def test_tiers_within_groups_equal_the_judge_in_each(frame: Engine) -> None:
     assert [row["performance_tier"] for row in got] == whole.tiers
 
 
+@pytest.mark.parametrize("profile", ["standard", "robust"])
+def test_one_group_of_all_scores_as_the_whole(frame: Engine, profile: str) -> None:
+    rows = [row | {"category": "A"} for row in GROUPS]
+    got = frame.read(shelfwise.analyze(frame(rows), group_by="category", profile=profile).products)
+    exactly = [row["performance_score"] for row in got]
+    theirs = [row["score_in_group"] for row in got]
+    # A rank is found from 101 percentiles over all products, and exactly within a group.
+    assert theirs == (exactly if profile == "standard" else pytest.approx(exactly, abs=2.0))
+    assert got[0]["rank_in_group"] == got[0]["rank"]
+
+
 def test_groups_under_five_are_flagged() -> None:
     analysis = shelfwise.analyze(GROUPS, group_by="category")
     assert [w.message for w in analysis.warnings if w.code == "small_groups"] == [

@@ -25,6 +25,7 @@ from shelfwise.pipeline.totals import (
     ABC,
     abc_class,
     abc_cuts,
+    clustering,
     concentration,
     effective_weights,
     summarize,
@@ -33,6 +34,8 @@ from shelfwise.pipeline.unlock import units_to_reach
 from shelfwise.profile import Profile, load_profile
 from shelfwise.reasons import Comparison, Explanation
 from shelfwise.source import Source, given_frame, series
+
+LISTED_PLACES = 20
 
 
 class Analysis:
@@ -119,9 +122,12 @@ class Analysis:
         """The answer of `POST /product-analysis`, as plain values."""
         return answer.to_dict(self, explain=explain, full=precision == "full")
 
-    def explain(self, product_id: int | str) -> Explanation:
-        """Why a product scores what it scores; NotFoundError if it is not among them."""
-        row = self._row(product_id)
+    def explain(self, product_id: int | str, location: str | None = None) -> Explanation:
+        """Why a product scores what it scores; NotFoundError if it is not among them.
+
+        A product that stands in several locations needs the `location` too.
+        """
+        row = self._row(product_id, location)
         scales = {scale.metric: scale for scale in self.model.scales}
         contributions = {name: float(row[f"contribution_{name}"]) for name in scales}
         one = Arrays({name: np.array([row[name]], float) for name in answer.numeric_inputs(row)})
@@ -206,10 +212,10 @@ class Analysis:
         The silhouette is of a sample of 3,000 (None for one cluster); the adjusted Rand
         index is 1 where clusters and quota tiers are the same partition, about 0 by chance.
         """
-        return answer.clustering(self.table, self.model)
+        return clustering(self.table, self.model)
 
     def _weighed(self) -> list[str]:
-        kinds = ("", "z_", "contribution_")
+        kinds = ("", "contribution_")
         names = [f"{kind}{s.metric}" for s in self.model.scales for kind in kinds]
         return [name for name in names if name not in _SCORED]
 
@@ -263,17 +269,27 @@ class Analysis:
             return [values[int(row)] for row in rows]
         return self.source.frame[name][[int(row) for row in rows]].to_list()
 
-    def _row(self, product_id: int | str) -> dict[str, Any]:
+    def _row(self, product_id: int | str, location: str | None) -> dict[str, Any]:
         products = nw.from_native(self.products)
-        found = products.filter(nw.col("product_id").cast(nw.String) == str(product_id)).head(1)
+        found = products.filter(nw.col("product_id").cast(nw.String) == str(product_id))
+        if location is not None and "location" in found.collect_schema().names():
+            found = found.filter(nw.col("location").cast(nw.String) == location)
+        found = found.head(LISTED_PLACES)
         if isinstance(found, nw.LazyFrame):
             found = found.collect(backend="polars")
         rows = found.rows(named=True)
         if not rows:
+            where_ = "" if location is None else f" in {excerpt(location)}"
             raise NotFoundError(
-                f"There is no product {excerpt(product_id)} among the "
+                f"There is no product {excerpt(product_id)}{where_} among the "
                 f"{self.table.height:,} that were scored.",
                 "It may stand in the rejected rows.",
+            )
+        if len(rows) > 1:
+            raise InputError(
+                f"Product {excerpt(product_id)} stands in several locations: "
+                f"{', '.join(str(row['location']) for row in rows)}.",
+                "Say which: explain(product_id, location=...), --location.",
             )
         return {k: v.as_py() if hasattr(v, "as_py") else v for k, v in rows[0].items()}
 
@@ -326,10 +342,6 @@ _CODED = {
 
 
 _SCORED = (
-    "price",
-    "units_sold",
-    "stock",
-    "net_revenue",
     "revenue",
     "stock_ratio",
     "sales_velocity",

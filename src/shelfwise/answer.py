@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -24,19 +23,17 @@ from shelfwise.engines.decode import PLAIN_KEY, Huge
 from shelfwise.engines.records import COLUMNAR_ROWS, Values
 from shelfwise.metrics import is_result
 from shelfwise.pipeline.features import FLAGS, SHOWN, flags
-from shelfwise.pipeline.table import DIRECT, Arrays, Frame, Table
+from shelfwise.pipeline.table import Arrays, Frame
 from shelfwise.pipeline.tier import LABELS
 from shelfwise.pipeline.totals import ABC, abc_class, abc_cuts
 from shelfwise.pipeline.unlock import units_to_reach
 
 if TYPE_CHECKING:
     from shelfwise.analysis import Analysis
-    from shelfwise.model import Model
 
 MONEY_DECIMALS, RATIO_DECIMALS = 2, 6
 PART_ROWS = 100_000
 _SCALARS = {int, float, str, bool, type(None)}
-SILHOUETTE_SAMPLE = 3_000
 MAX_REJECTED = 1_000
 
 
@@ -102,50 +99,6 @@ def text(value: Any) -> str | None:
     """A rejected value as short text."""
     shown = None if value is None else str(value)
     return shown if shown is None or len(shown) <= 100 else shown[:99] + "…"
-
-
-def clustering(table: Table, model: "Model") -> dict[str, Any]:
-    """Sizes, silhouette of a sample, and the adjusted Rand index against the quota tiers."""
-    counted = table.counts("_quota", "cluster")
-    quota_by_cluster = {(t, c): counted.get((t, c), 0) for t in LABELS for c in LABELS}
-    sizes = {LABELS[c]: sum(quota_by_cluster[t, c] for t in LABELS) for c in LABELS}
-    names = [f"z_{scale.metric}" for scale in model.scales]
-    sample = _sample(table, [*names, "cluster"])
-    silhouette = None
-    if len(np.unique(sample[:, -1])) > 1 and len(sample) > len(np.unique(sample[:, -1])):
-        from sklearn.metrics import silhouette_score
-
-        silhouette = float(silhouette_score(sample[:, :-1], sample[:, -1]))
-    counts = np.array([[quota_by_cluster[t, c] for c in LABELS] for t in LABELS], float)
-    return {"sizes": sizes, "silhouette": silhouette, "adjusted_rand_index": _rand(counts)}
-
-
-def _sample(table: Table, names: list[str]) -> NDArray[np.float64]:
-    """Up to 3,000 rows, evenly through the table in the order of their scores."""
-    step = max(1, -(-table.height // SILHOUETTE_SAMPLE))
-    if isinstance(table, Frame):
-        # Up to so many rows the sample is that of a table in memory; beyond, rows are
-        # thinned by their digits first, without an order or a random number.
-        thin = max(1, table.height // DIRECT)
-        digits = (nw.col(names[0]) * 1e9).floor() + nw.col("_key")
-        frame = table.frame if thin == 1 else table.frame.filter(digits % thin == 0)
-        rows = Frame(frame, table.height, lambda lazy: lazy).matrix([*names, "_key"])
-        table = Arrays(dict(zip([*names, "_key"], rows.T, strict=True)))
-        step = max(1, -(-table.height // SILHOUETTE_SAMPLE))
-    columns = [np.asarray(table.columns[name]) for name in ("_key", *names)]
-    order = np.lexsort(columns[::-1])[::step]
-    return np.column_stack([np.asarray(table.columns[name])[order] for name in names])
-
-
-def _rand(counts: NDArray[np.float64]) -> float:
-    """Hubert and Arabie (1985) from the cross-table; 1 where both are one single class."""
-    both, rows, cols, total = (
-        float((x * (x - 1) / 2).sum())
-        for x in (counts, counts.sum(1), counts.sum(0), counts.sum(keepdims=True))
-    )
-    expected = rows * cols / total if total else 0.0
-    most = (rows + cols) / 2
-    return 1.0 if most == expected else (both - expected) / (most - expected)
 
 
 def _rows(analysis: "Analysis") -> tuple[dict[str, Any], Arrays]:

@@ -53,15 +53,16 @@ def open_source(
     group_by: str | None = None,
 ) -> Source:
     """Open what the user gave: a path, a frame, or a list of dicts."""
+    supposed: list[str] = []
     if isinstance(source, str | Path):
-        source = _open_path(Path(source), engine)
+        source, supposed = _open_path(Path(source), engine)
     if isinstance(source, Sequence) and not isinstance(source, str | bytes):
         return _from_rows(source, profile, mapping, on_error, engine, group_by)
     opened = frames.open_frame(source, engine)
     frame = opened.frame
     theirs = frame.collect_schema().names()
     renaming, found = resolve(theirs, mapping)
-    notices = _renamed(found)
+    notices = _supposed(supposed) + _renamed(found)
     aside = _aside(theirs, renaming)
     notices += _stepped_aside(aside)
     names_now = aside | {t: o for t, o in renaming.items() if t != o}
@@ -129,30 +130,26 @@ def series(name: str, values: Values) -> pl.Series:
         return pl.Series(name, texts)
 
 
-def _open_path(path: Path, engine: Engine | None) -> Any:
+def _open_path(path: Path, engine: Engine | None) -> tuple[Any, list[str]]:
+    """What a path holds, and what was supposed in reading it."""
     if str(path) == "-":
         return _from_input(files.read_bytes(path))
     kind = files.kind_of(path)
     if kind in ("json", "ndjson"):
-        return _rows_of(path, kind)
+        return decode.rows_of(files.read_bytes(path), lines=kind == "ndjson"), []
     if kind in ("arrow", "xlsx"):
-        return files.read_frame(path, kind)
-    if engine == "duckdb":
-        return files.open_relation(path, kind, keep=True)
-    return files.collect(files.open_relation(path, kind), path)
+        return files.read_frame(path, kind), []
+    relation = files.open_relation(path, kind, keep=engine == "duckdb")
+    supposed = files.guessed(path) if kind == "csv" else []
+    return relation if engine == "duckdb" else files.collect(relation, path), supposed
 
 
-def _from_input(body: bytes) -> Any:
+def _from_input(body: bytes) -> tuple[Any, list[str]]:
     """Standard input: a JSON array, JSON lines, or else CSV."""
     first = body.removeprefix(decode.BOM).lstrip()[:1]
     if first in (b"[", b"{", b""):
-        return decode.rows_of(body, lines=first == b"{")
+        return decode.rows_of(body, lines=first == b"{"), []
     return files.parse_csv(body)
-
-
-def _rows_of(path: Path, kind: str) -> list[Any]:
-    body = files.read_bytes(path)
-    return decode.rows_of(body, lines=kind == "ndjson")
 
 
 def _from_rows(
@@ -275,6 +272,18 @@ def _aside(theirs: Sequence[str], renaming: Mapping[str, str]) -> dict[str, str]
 
 def _stays(name: str, renaming: Mapping[str, str]) -> bool:
     return name in COLUMN and name not in renaming.values()
+
+
+def _supposed(supposed: Sequence[str]) -> list[Notice]:
+    if not supposed:
+        return []
+    return [
+        Notice(
+            "csv_read_as",
+            f"The CSV was read with {' and '.join(supposed)}.",
+            "Save it as UTF-8 with commas if that is wrong.",
+        )
+    ]
 
 
 def _stepped_aside(aside: Mapping[str, str]) -> list[Notice]:

@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from werkzeug.test import Client
 
@@ -60,7 +61,7 @@ class Answer:
         return document
 
 
-class Door(Protocol):
+class Door(ABC):
     """Ask with JSON, unless `headers` say otherwise; a header that is None is left out."""
 
     def __call__(
@@ -71,42 +72,35 @@ class Door(Protocol):
         method: str = "POST",
         headers: Mapping[str, str | None] | None = None,
         chunked: bool = False,
-    ) -> Answer: ...
+    ) -> Answer:
+        given = {"Content-Type": "application/json"} | dict(headers or {})
+        sent = {name: value for name, value in given.items() if value is not None}
+        if chunked:
+            sent["Transfer-Encoding"] = "chunked"
+        return self.send(method, path, sent, body)
 
-
-def _headers(given: Mapping[str, str | None] | None) -> dict[str, str]:
-    all_ = {"Content-Type": "application/json"} | dict(given or {})
-    return {name: value for name, value in all_.items() if value is not None}
+    @abstractmethod
+    def send(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer: ...
 
 
 @dataclass(frozen=True)
-class ClientDoor:
+class ClientDoor(Door):
     """The application, called by the test client."""
 
     client: Client
 
-    def __call__(
-        self,
-        body: bytes = b"",
-        *,
-        path: str = PATH,
-        method: str = "POST",
-        headers: Mapping[str, str | None] | None = None,
-        chunked: bool = False,
-    ) -> Answer:
-        sent = _headers(headers)
+    def send(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         more: dict[str, Any] = {"data": body}
-        if chunked:
-            sent["Transfer-Encoding"] = "chunked"
+        if "Transfer-Encoding" in headers:
             terminated = {"wsgi.input_terminated": True}
             more = {"input_stream": BytesIO(body), "environ_overrides": terminated}
-        with self.client.open(path, method=method, headers=sent, **more) as response:
+        with self.client.open(path, method=method, headers=headers, **more) as response:
             found = {name.lower(): value for name, value in response.headers}
             return Answer(response.status_code, found, response.data)
 
 
 @dataclass(frozen=True)
-class LiveDoor:
+class LiveDoor(Door):
     """A server in a process of its own, asked over a socket."""
 
     url: str
@@ -116,24 +110,14 @@ class LiveDoor:
         host, _, port = self.url.removeprefix("http://").rpartition(":")
         return host, int(port)
 
-    def __call__(
-        self,
-        body: bytes = b"",
-        *,
-        path: str = PATH,
-        method: str = "POST",
-        headers: Mapping[str, str | None] | None = None,
-        chunked: bool = False,
-    ) -> Answer:
-        sent = _headers(headers)
-        host, port = self.address
-        connection = http.client.HTTPConnection(host, port, timeout=30)
+    def send(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        chunked = "Transfer-Encoding" in headers
+        length = {} if chunked else {"Content-Length": str(len(body))}
+        connection = http.client.HTTPConnection(*self.address, timeout=30)
         try:
-            connection.putrequest(method, path, skip_host="Host" in sent, skip_accept_encoding=True)
-            sent |= {"Transfer-Encoding": "chunked"} if chunked else {}
-            if not chunked and "Content-Length" not in sent:
-                sent["Content-Length"] = str(len(body))
-            for name, value in sent.items():
+            own_host = "Host" in headers
+            connection.putrequest(method, path, skip_host=own_host, skip_accept_encoding=True)
+            for name, value in (length | headers).items():
                 connection.putheader(name, value)
             # A server that refuses a body may close before it has all of it.
             with contextlib.suppress(ConnectionError):

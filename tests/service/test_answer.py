@@ -214,6 +214,71 @@ def test_unknown_keys_come_back_from_a_large_answer(client: FlaskClient, key: st
     assert json.dumps([row["stock"] for row in found]) == json.dumps([r["stock"] for r in sent])
 
 
+PART = 700
+LONG: dict[str, dict[str, list[Any]]] = {
+    "fractions": {"price": [9.99, 0.5], "units_sold": [1.5, 2.25, 0.125], "stock": [0.75]},
+    "whole floats": {"price": [150.0, 9.99], "units_sold": [3.0, 0.5], "stock": [0.0, 7.0]},
+    "integers": {"price": [150, 7], "units_sold": [3, 0, 10**15], "stock": [4, 9]},
+    "integers and fractions": {"price": [150, 9.99], "units_sold": [9.99, 150, 0],
+                               "stock": [12.25, 0], "unit_cost": [1, 0.5]},
+    "also whole floats": {"price": [150, 9.99, 150.0], "units_sold": [2.0, 2, 2.5]},
+    "ids of digits": {"product_id": [str(n) for n in range(3 * PART + 1)], "price": [150, 9.99]},
+    "gaps": {"category": ["a", None], "on_order": [5, None, 0], "unit_cost": [0.5, None],
+             "discontinued": [True, None, False], "launch_date": ["2026-01-31", None]},
+    "gaps among integers and fractions": {"on_order": [5, 0.5, None]},
+    "hostile text": {
+        "name": ['say "hi"', "back\\slash\\", "},{", "\u2028\u2029x", "👩‍👩‍👧", '.0,"rank":',
+                 '1.0,"units_sold":2.0', "null"],
+        "price": [150, 9.99],
+        "category": ['.0,"revenue":', "\\", "}", None, ""],
+        "note": ["},\n{", "\r\n\t\x00", '.0,"revenue":', '"'],
+    },
+    "unknown keys": {"units_sold": [150, 3.7], "x": [1, 2.5], "y": ["1", None], "z": [True, False]},
+    "large unknown integers": {"units_sold": [150, 3.7], "x": [2**64, -(2**63), 1]},
+    "nested": {"units_sold": [150, 3.7], "x": [{"a": [1, 2.0, {"b": None}]}, [], {'",{': "},{"}]},
+}  # fmt: skip
+
+
+def as_written(text: str | bytes) -> Any:
+    """JSON in which an integer is its digits: 150 is no longer equal to 150.0."""
+    return json.loads(text, parse_int=lambda digits: ["integer", digits])
+
+
+@pytest.mark.parametrize("size", [LARGE, 3 * PART, 3 * PART + 1])
+@pytest.mark.parametrize("columns", LONG.values(), ids=LONG)
+def test_a_long_answer_in_parts_is_the_same_answer(
+    client: FlaskClient,
+    monkeypatch: pytest.MonkeyPatch,
+    columns: dict[str, list[Any]],
+    size: int,
+) -> None:
+    monkeypatch.setattr("shelfwise.answer.PART_ROWS", PART)
+    sent = products(*({k: v[n % len(v)] for k, v in columns.items()} for n in range(size)))
+    body = json.dumps(sent)
+    response = client.post(f"{PATH}?extra=keep", data=body, content_type="application/json")
+    analysis = analyze(sent)
+    assert response.data == b"".join(answer.encode(analysis))
+    assert json.dumps(response.json) == json.dumps(analysis.to_dict())
+    found = as_written(response.data)["data"]
+    assert [{key: row[key] for key in PRODUCT | columns} for row in found] == as_written(body)
+
+
+def test_a_long_answer_is_made_in_parts_of_so_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shelfwise.answer.PART_ROWS", PART)
+    parts = answer.encode(analyze(shop(3 * PART + 1)))
+    assert isinstance(parts, Iterator)
+    rows = [part.count(b'"product_id":') for part in parts]
+    assert rows == [0, PART, PART, PART, 1, 0]
+
+
+def test_only_a_long_answer_has_no_length_in_advance(door: Door) -> None:
+    for size in (LARGE - 1, LARGE):
+        reply = door(json.dumps(shop(size)).encode())
+        assert reply.ok()["summary"]["products"] == size
+        length = None if size == LARGE else str(len(reply.body))
+        assert reply.headers.get("content-length") == length
+
+
 @pytest.mark.parametrize("size", [3, 50, LARGE])
 @pytest.mark.parametrize("query", ["", "?explain=1&precision=full"])
 def test_the_same_request_gets_the_same_bytes(door: Door, size: int, query: str) -> None:

@@ -107,6 +107,19 @@ def open_relation(path: Path, kind: str, *, keep: bool = False) -> Any:
         raise unreadable(path, error) from error
 
 
+def guessed(path: Path) -> list[str]:
+    """What reading a CSV file supposes of it beyond commas and UTF-8; for a notice."""
+    separator = _header(path)[0]
+    named = [suffix.lower() for suffix in path.suffixes if TEXT.get(suffix.lower()) == separator]
+    letters = [] if _encoding(path) == "utf-8" else ["letters of Windows-1252"]
+    return ([] if named else separated(separator)) + letters
+
+
+def separated(separator: str) -> list[str]:
+    """The separator in words, where it is not the comma."""
+    return {",": [], "\t": ["tabs between cells"]}.get(separator, [f"{separator} between cells"])
+
+
 def collect(relation: Any, path: Path) -> pl.DataFrame:
     """A relation's rows in memory, in the order of the file."""
     import duckdb
@@ -173,11 +186,11 @@ def _read_latin_1(path: Path) -> pl.DataFrame:
         raise unreadable(path, error) from error
 
 
-def parse_csv(body: bytes) -> pl.DataFrame:
-    """CSV from standard input; every column as text."""
+def parse_csv(body: bytes) -> tuple[pl.DataFrame, list[str]]:
+    """CSV from standard input, every column as text; and what was supposed of it."""
     separator, _ = _header_line(body.split(b"\n", 1)[0], "Standard input")
     try:
-        return pl.read_csv(body, separator=separator, infer_schema=False)
+        return pl.read_csv(body, separator=separator, infer_schema=False), separated(separator)
     except pl.exceptions.PolarsError as error:
         raise unreadable("Standard input", error) from error
 

@@ -168,7 +168,7 @@ def _fast(
             numbers[name] = values
         elif not _fine(packed[name], column, escaped=escaped):
             return None
-    if _distinct([packed[n] for n in ("product_id", "location") if n in packed]) != height:
+    if _distinct(packed["product_id"], packed.get("location")) != height:
         return None
     if "currency" in packed:
         refuse_currencies(set(packed["currency"]))
@@ -261,12 +261,11 @@ def _fine_series(values: pl.Series, column: Column, escaped: bool) -> bool:
     return not escaped or not text.contains(r"[\x00-\x1f]").any()
 
 
-def _distinct(identity: list[Values]) -> int:
-    if all(isinstance(values, pl.Series) for values in identity):
-        return pl.DataFrame(
-            {str(place): values for place, values in enumerate(identity)}
-        ).n_unique()
-    return len(set(zip(*identity, strict=True)))
+def _distinct(ids: Values, locations: Values | None) -> int:
+    if locations is None:
+        return ids.n_unique() if isinstance(ids, pl.Series) else len(set(ids))
+    # A product without a location stands in one place more.
+    return len(set(zip(ids, (place or "" for place in locations), strict=True)))
 
 
 def _examine(

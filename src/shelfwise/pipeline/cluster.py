@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import narwhals.stable.v2 as nw
 import numpy as np
 
 from shelfwise.formula import Values, minimum, where
@@ -15,7 +16,7 @@ STARTS, CORESET_STARTS = 4, 12
 FINE, COARSE = 21, 15
 """Cells of the grid as powers of 2: 128^3 and 32^3 for three metrics."""
 FEW_CELLS, MOST_CELLS = 4_000, 60_000
-LLOYD_STEPS = 3
+LLOYD_STEPS, FEW_ROWS = 3, 50_000
 
 Centers = tuple[tuple[str, tuple[float, ...]], ...]
 
@@ -135,7 +136,8 @@ def _promising(centers: Floats, inertia: Floats) -> Floats:
 def _refined(table: Table, names: Sequence[str], centers: Floats) -> Floats:
     """The best of the starts by inertia over all rows, after exact Lloyd steps."""
     step = _step_over(table, names)
-    for _ in range(LLOYD_STEPS):
+    # The more rows there are, the better the cells stand for them.
+    for _ in range(LLOYD_STEPS if table.height <= FEW_ROWS else LLOYD_STEPS - 1):
         sums, inertia = step(centers)
         counts = sums[:, :, -1:]
         centers = np.where(counts > 0, sums[:, :, :-1] / np.maximum(counts, 1), centers)
@@ -150,12 +152,21 @@ def _step_over(table: Table, names: Sequence[str]) -> Callable[[Floats], tuple[F
         return partial(sums_by_center, Points.of(table.matrix(names)))
 
     def on_engine(centers: Floats) -> tuple[Floats, Floats]:
-        rows = np.zeros((len(centers), K, len(names) + 2))
+        # All starts in one pass: rows are counted by the combination of their clusters.
+        marked, code = table, nw.lit(0)
         for start, own in enumerate(centers):
-            nearest = _nearest(table, names, own.tolist(), range(K))
-            for code, found in nearest.sums_by("cluster", [*names, "_distance"]).items():
-                rows[start, code] = found
-        count, sums, distances = np.split(rows, [1, len(names) + 1], axis=2)
-        return np.concatenate([sums, count], axis=2), distances.sum(axis=(1, 2))
+            marked = _nearest(marked, names, own.tolist(), range(K))
+            code = code * K + nw.col("cluster")
+            marked = marked.with_columns({f"_gap_{start}": nw.col("_distance"), "_code": code})
+            code = nw.col("_code")
+        gaps = [f"_gap_{start}" for start in range(len(centers))]
+        sums = np.zeros((len(centers), K, len(names) + 1))
+        inertia = np.zeros(len(centers))
+        for combination, (count, *found) in marked.sums_by("_code", [*names, *gaps]).items():
+            inertia += found[len(names) :]
+            for start in reversed(range(len(centers))):
+                combination, cluster = divmod(combination, K)
+                sums[start, cluster] += [*found[: len(names)], count]
+        return sums, inertia
 
     return on_engine

@@ -115,7 +115,9 @@ def _scaled_within(table: Table, scale: Scale) -> Table:
         columns = table.columns
         width = columns[high] - columns[low]
         some = width >= TINY
-        z = where(some, (columns["_value"] - columns[low]) / where(some, width, 1.0), 0.0)
+        # By the reciprocal, as over all products: one group of all has the same bits.
+        factor = where(some, 1.0 / where(some, width, 1.0), 0.0)
+        z = columns["_value"] * factor + (0.0 - columns[low] * factor)
         z = clip(z, 0.0, 1.0)
     if scale.better == "lower":
         # A group in which all are equal counts 0 either way.

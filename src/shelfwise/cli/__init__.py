@@ -1,0 +1,76 @@
+"""The command line: parse, call, print. Exit codes stand in EXIT."""
+
+import os
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from shelfwise import __version__
+from shelfwise.cli.about import columns, settings
+from shelfwise.cli.scoring import analyze, explain
+from shelfwise.cli.screen import complain, err, out
+from shelfwise.cli.serving import demo, serve
+from shelfwise.errors import (
+    InputError,
+    MissingExtraError,
+    ModelError,
+    NotFoundError,
+    OutputError,
+    ProfileError,
+    RejectedRowsError,
+    SettingError,
+    ShelfwiseError,
+)
+
+EXIT: dict[type[ShelfwiseError], int] = {
+    RejectedRowsError: 3,
+    NotFoundError: 4,
+    ProfileError: 5,
+    ModelError: 6,
+    SettingError: 7,
+    MissingExtraError: 8,
+    OutputError: 9,
+    InputError: 3,
+    ShelfwiseError: 1,
+}
+"""Error -> exit code; the first class that fits counts. 2 is a wrong command line."""
+
+app = typer.Typer(
+    name="shelfwise",
+    help="Tells which products earn their place.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (analyze, explain, columns, settings, serve, demo):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if version:
+        out.print(__version__, highlight=False)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; errors of ours become one line, a hint and an exit code."""
+    # `shelfwise ... | head` ends quietly, as other programs do.
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL) if hasattr(signal, "SIGPIPE") else None
+    try:
+        app(standalone_mode=True)
+    except ShelfwiseError as error:
+        complain(error)
+        sys.exit(next(code for kind, code in EXIT.items() if isinstance(error, kind)))
+    except OSError as error:
+        # What we write to is full or gone; nothing more may be flushed there at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        err.print(f"Error: the output cannot be written: {error}.", markup=False)
+        sys.exit(EXIT[OutputError])
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGPIPE, before)

@@ -1,0 +1,163 @@
+"""The commands that score a file: analyze and explain."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from shelfwise.cli.screen import busy, err, out, show_analysis, show_explanation
+
+LARGE_FILE = 200 * 2**20
+"""Bytes above which a file is analyzed inside DuckDB instead of in memory."""
+
+File = Annotated[
+    str, typer.Argument(help="CSV, JSON, NDJSON, Parquet, Arrow or XLSX; - reads stdin.")
+]
+ProfileOption = Annotated[str, typer.Option(help="standard, robust, margin, or a .toml file.")]
+TieringOption = Annotated[str, typer.Option(help="quota or kmeans.")]
+MapOption = Annotated[
+    list[str] | None, typer.Option("--map", help="theirs=ours; may be given several times.")
+]
+ErrorOption = Annotated[str, typer.Option(help="For bad rows: reject, skip or repair.")]
+ModelOption = Annotated[str | None, typer.Option(help="Score against a saved model, no fit.")]
+
+
+def analyze(
+    file: File,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", help="Write all products there; - is stdout.")
+    ] = None,
+    profile: ProfileOption = "standard",
+    tiering: TieringOption = "quota",
+    group_by: Annotated[
+        str | None, typer.Option(help="Also score within each value of this column.")
+    ] = None,
+    mapping: MapOption = None,
+    on_error: ErrorOption = "reject",
+    period_days: Annotated[float | None, typer.Option(help="Days that the sales cover.")] = None,
+    model: ModelOption = None,
+    save_model: Annotated[
+        str | None, typer.Option(help="Keep what was learned: .json or .joblib.")
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(help="table, json, csv, ndjson, parquet, arrow; by -o's ending if not given."),
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="polars or duckdb; by the file's size by default.")
+    ] = None,
+) -> None:
+    """Score the products of a file."""
+    kind = _output_kind(output, format)
+    with busy(f"Scoring {file}"):
+        analysis = score(
+            file, profile, tiering, group_by, mapping, on_error, period_days, model, engine
+        )
+        if save_model:
+            analysis.model.save(save_model)
+        if kind != "table":
+            _write(analysis, output or "-", kind)
+    if kind == "table" or (output and output != "-"):
+        show_analysis(analysis, rows=kind == "table")
+        if output and output != "-":
+            out.print(f"Wrote {analysis.summary['products']:,} products to {escape(output)}.")
+    else:
+        for warning in analysis.warnings:
+            err.print(f"{warning.code}: {warning.message}", style="yellow", markup=False)
+
+
+def explain(
+    file: File,
+    product_id: Annotated[str, typer.Argument(help="Which product.")],
+    profile: ProfileOption = "standard",
+    mapping: MapOption = None,
+    on_error: ErrorOption = "reject",
+    model: ModelOption = None,
+    location: Annotated[
+        str | None, typer.Option(help="Where, for a product that stands in several locations.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Why one product scores what it scores."""
+    with busy(f"Scoring {file}"):
+        analysis = score(file, profile, mapping=mapping, on_error=on_error, model=model)
+        why = analysis.explain(product_id, location)
+    if as_json:
+        out.print_json(json.dumps(why.to_dict()))
+    else:
+        show_explanation(why, analysis.profile)
+
+
+def score(
+    file: str,
+    profile: str = "standard",
+    tiering: str = "quota",
+    group_by: str | None = None,
+    mapping: list[str] | None = None,
+    on_error: str = "reject",
+    period_days: float | None = None,
+    model: str | None = None,
+    engine: str | None = None,
+) -> Any:
+    """The Analysis of a file; a large one is made inside DuckDB, unless an engine is named."""
+    from shelfwise.run import analyze as run
+
+    if engine is None and file != "-" and Path(file).exists():
+        engine = "duckdb" if _is_large(Path(file)) else None
+    return run(
+        file,
+        profile=profile,
+        tiering=tiering,  # type: ignore[arg-type]  # analyze() checks it and says what it may be
+        group_by=group_by,
+        period=period_days,
+        columns=_mapping(mapping),
+        on_error=on_error,  # type: ignore[arg-type]
+        model=model,
+        engine=engine,  # type: ignore[arg-type]
+    )
+
+
+def _is_large(path: Path) -> bool:
+    from shelfwise.engines import files
+
+    return path.stat().st_size > LARGE_FILE and files.kind_of(path) in ("csv", "parquet")
+
+
+def _mapping(pairs: list[str] | None) -> dict[str, str]:
+    mapping = {}
+    for pair in pairs or []:
+        theirs, found, ours = pair.rpartition("=")
+        if not found or not theirs or not ours:
+            raise typer.BadParameter(f"--map {pair!r}: write theirs=ours.")
+        mapping[theirs] = ours
+    return mapping
+
+
+def _output_kind(output: str | None, format: str | None) -> str:
+    from shelfwise.engines import files
+
+    known = ("table", *files.OUTPUTS)
+    if format is None:
+        if output is None:
+            return "table"
+        kind = "csv" if output == "-" else files.kind_of(Path(output))
+    else:
+        kind = format
+    if kind not in known:
+        raise typer.BadParameter(f"{kind!r} cannot be written; known: {', '.join(known)}.")
+    if kind == "table" and output:
+        raise typer.BadParameter("A table is for the screen; leave -o out, or choose csv.")
+    return kind
+
+
+def _write(analysis: Any, target: str, kind: str) -> None:
+    from shelfwise.engines import files
+
+    if kind == "json":
+        from shelfwise import answer
+
+        files.put(b"".join([*answer.encode(analysis), b"\n"]), target)
+    else:
+        files.write(analysis.products, target, kind)

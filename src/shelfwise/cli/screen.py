@@ -1,0 +1,153 @@
+"""What the commands print: results on `out`, and what went wrong or takes long on `err`."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
+from rich.text import Text
+
+from shelfwise.errors import ShelfwiseError
+
+out = Console()
+err = Console(stderr=True)
+
+STYLES = {"High": "green", "Medium": "", "Low": "dark_orange"}
+SHOWN_ROWS = 15
+
+
+def complain(error: ShelfwiseError) -> None:
+    """What is wrong, the first 20 places where, and what to do about it."""
+    err.print(Text.assemble(("Error: ", "bold red"), error.message))
+    for problem in getattr(error, "problems", ())[:20]:
+        err.print(f"  {problem.pointer}  {problem.detail}", markup=False, highlight=False)
+    count = getattr(error, "count", 0)
+    if count > 20:
+        err.print(f"  ... {count:,} in all", markup=False)
+    if error.hint:
+        err.print(error.hint, style="dim", markup=False)
+
+
+def show_analysis(analysis: Any, *, rows: bool) -> None:
+    """The summary and the warnings; with `rows` the best products too."""
+    summary = analysis.summary
+    tiers = ", ".join(f"{label} {count:,}" for label, count in summary["tiers"].items())
+    grid = Grid.grid(padding=(0, 2))
+    for label, value in (
+        ("Products", f"{summary['products']:,}"),
+        ("Revenue", f"{summary['total_revenue']:,.2f}"),
+        ("Mean score", f"{summary['avg_score']:.1f} of 100"),
+        ("Best", summary["top_product"]),
+        ("Tiers", tiers),
+        *([("Concentration", _concentration(analysis))] if rows else []),
+        ("Profile", f"{analysis.profile.name}, {analysis.model.tiering} tiers"),
+        *([("Not scored", f"{summary['skipped']:,} rows")] if summary["skipped"] else []),
+    ):
+        grid.add_row(Text(label, style="dim"), Text(str(value)))
+    if rows:
+        out.print(_table(analysis))
+    out.print(grid)
+    for warning in analysis.warnings:
+        err.print(Text.assemble((f"{warning.code}: ", "yellow"), warning.message))
+        if warning.hint:
+            err.print(f"  {warning.hint}", style="dim", markup=False)
+
+
+def _concentration(analysis: Any) -> str:
+    found = analysis.concentration()
+    if found["top_share"] is None:
+        return "nothing was earned"
+    return f"{found['top']:,} products earn {found['top_share']:.0%} of the revenue"
+
+
+def _table(analysis: Any) -> Grid:
+    import polars as pl
+
+    products = analysis.products
+    if not isinstance(products, pl.DataFrame):
+        products = products.order("rank").limit(SHOWN_ROWS).pl()
+    shown = products.sort("rank").head(SHOWN_ROWS)
+    total = analysis.summary["products"]
+    caption = None if total <= len(shown) else f"best {len(shown)} of {total:,}; -o writes them all"
+    grid = Grid(caption=caption, expand=True)
+    for name in ("Rank", "Product", "Revenue", "Stock ratio", "Score", "Tier", "Flags"):
+        left = name in ("Product", "Tier", "Flags")
+        # A name is cut at the edge; numbers never are.
+        width: dict[str, Any] = {"ratio": 1} if name == "Product" else {}
+        grid.add_column(name, justify="left" if left else "right", no_wrap=True, **width)
+    for row in shown.iter_rows(named=True):
+        ratio = row.get("stock_ratio")
+        grid.add_row(
+            f"{row['rank']:,}",
+            Text(str(row["name"])),
+            f"{row['revenue']:,.2f}",
+            "-" if ratio is None else f"{ratio:.0%}",
+            f"{row['performance_score']:.1f}",
+            Text(row["performance_tier"], style=STYLES[row["performance_tier"]]),
+            Text(row["flags"].replace(" ", ", ")),
+        )
+    return grid
+
+
+def show_explanation(why: Any, profile: Any) -> None:
+    """The points of a product by metric, which the profile names, and what they make it."""
+    out.print(Text(f"{why.name}", style="bold"), Text(f"({why.product_id})", style="dim"))
+    out.print(
+        f"Score [bold]{why.score:.1f}[/] of 100, rank {why.rank:,} of {why.products:,}, "
+        f"tier [bold]{why.tier}[/], cluster {why.cluster}, revenue class {why.abc_class}"
+    )
+    grid = Grid("Metric", "Value", "Scaled 0 to 1", "Weight", "Points")
+    for column in grid.columns[1:]:
+        column.justify = "right"
+    for name, points in why.contributions.items():
+        label = profile.metric(name).label
+        value, scaled = why.metrics[name], why.normalized[name]
+        grid.add_row(label, _number(value), f"{scaled:.3f}", f"{why.weights[name]:.0%}",
+                     f"{points:.2f}")  # fmt: skip
+    grid.add_section()
+    grid.add_row("Score", "", "", "", f"{why.score:.2f}")
+    out.print(grid)
+    if why.flags:
+        from shelfwise.pipeline.features import FLAGS
+
+        for flag in why.flags:
+            out.print(f"{flag}: {FLAGS[flag]}", markup=False)
+    if why.to_high is None:
+        out.print("No number of units sold would make it High, all else as it is.")
+    elif why.to_high > 0:
+        out.print(f"{why.to_high:,.6g} units more would make it High, all else as it is.")
+
+
+def _number(value: float) -> str:
+    """A metric's value: money with cents, small ratios with four digits that count."""
+    return f"{value:,.2f}" if abs(value) >= 100 else f"{value:.4g}"
+
+
+@contextmanager
+def busy(what: str) -> Iterator[None]:
+    """A moving bar on the terminal once something takes longer than a second."""
+    if not err.is_terminal:
+        yield
+        return
+    from threading import Event, Thread
+
+    done = Event()
+
+    def show() -> None:
+        if done.wait(1.0):
+            return
+        start = time.monotonic() - 1.0
+        with err.status(escape(what)) as status:
+            while not done.wait(0.5):
+                status.update(f"{escape(what)} ({time.monotonic() - start:.0f} s)")
+
+    thread = Thread(target=show, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,102 @@
+"""The commands that serve the API: serve, and demo with a shop made for it."""
+
+import ipaddress
+import shutil
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shelfwise import __version__
+from shelfwise.cli.scoring import score
+from shelfwise.cli.screen import busy, err, out, show_analysis
+from shelfwise.errors import MissingExtraError, SettingError
+from shelfwise.settings import load_settings
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
+    no_auth: Annotated[
+        bool, typer.Option("--no-auth", help="Answer everybody who can connect, without a key.")
+    ] = False,
+) -> None:
+    """Serve the API and its documentation."""
+    try:
+        from shelfwise.service import create_app, warm_up
+        from shelfwise.service.server import serve as run
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"The service needs {error.name}.", "pip install 'shelfwise[serve]'"
+        ) from error
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # A client that leaves ends no server.
+    values = load_settings()
+    if not values.api_key and not _is_loopback(host):
+        if not no_auth:
+            raise SettingError(
+                f"{host} can be reached by others, and no key is set.",
+                "Set SHELFWISE_API_KEY, or say --no-auth to answer everybody.",
+            )
+        values = replace(values, hosts=values.hosts or ("*",))
+    service = create_app(values)
+    with busy("Starting"):
+        warm_up()
+
+    def ready(url: str) -> None:
+        err.print(f"Shelfwise {__version__} listens on {url}", markup=False)
+        err.print(f"API documentation: {url}/docs   Stop: Ctrl-C", markup=False)
+
+    def draining() -> None:
+        service.config["DRAINING"] = True
+
+    try:
+        run(service, values, host, port, ready=ready, draining=draining)
+    except OSError as error:
+        raise SettingError(
+            f"{host}:{port} cannot be listened on: {error.strerror or error}.",
+            "Choose another --port, or 0 for a free one.",
+        ) from error
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def demo(
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
+    folder: Annotated[Path, typer.Option(help="Where the shop is written.")] = Path("demo"),
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="Only write and score.")] = False,
+) -> None:
+    """Make a shop of 500 products, score it, and serve the API."""
+    from shelfwise.demo import make_shop, write_shop
+
+    with busy("Making a shop"):
+        paths = write_shop(make_shop(), folder)
+        products = str(paths["products"])
+        analysis = score(products, period_days=365)
+    show_analysis(analysis, rows=True)
+    out.print(
+        f"\nThe shop is in {folder}: {', '.join(p.name for p in paths.values())}.", markup=False
+    )
+    here = "shelfwise" if shutil.which("shelfwise") else sys.argv[0]
+    out.print("Try this:", style="bold")
+    for command in (f"explain {products} 1001", f"analyze {products} --profile robust"):
+        out.print(f"  {here} {command}", markup=False, highlight=False, soft_wrap=True)
+    if no_serve:
+        return
+    example = '[{"product_id":1,"name":"Lamp","price":20,"units_sold":9,"stock":1}]'
+    address = f"http://127.0.0.1:{port or 'PORT'}/product-analysis"
+    out.print(
+        f"  curl {address} -H 'Content-Type: application/json' -d '{example}'\n",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    serve("127.0.0.1", port)
