@@ -242,13 +242,14 @@ def _series(
         return None
     for place, (name, values) in enumerate(given.items()):
         types = set() if isinstance(values, pl.Series) else set(map(type, values))
-        if types == {int, float} and _mends(values):
+        mixed = types == {int, float} and _mends(values)
+        if mixed:
             # One column of floats would write 150 as 150.0.
             mend_before.append(keys[place + 1])
         elif not types <= _SCALARS or len(types - {type(None)}) > 1:
             return None
         try:
-            series.append(pl.Series(name, values, strict=not mend_before))
+            series.append(pl.Series(name, values, strict=not mixed))
         except (TypeError, ValueError, OverflowError):
             return None
     for name, values in results.items():

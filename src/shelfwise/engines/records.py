@@ -156,9 +156,11 @@ def _fast(
     if not asked <= columns.keys():
         return None
     wanted = contract(columns.keys(), needs, zero_price)
-    packed: dict[str, Values] = dict(columns)
+    unknown = [key for key in columns if key not in wanted]
+    used = {n: columns[n] for n in (*wanted, *(unknown if keep else ()))}
+    packed: Mapping[str, Values] = used
     if height >= COLUMNAR_ROWS:
-        packed = {n: _packed(v, typed=typed and n in wanted) for n, v in columns.items()}
+        packed = {n: _packed(v, typed=typed and n in wanted) for n, v in used.items()}
     numbers = {}
     for name, column in wanted.items():
         if column.kind == "number":
@@ -172,7 +174,6 @@ def _fast(
         return None
     if "currency" in packed:
         refuse_currencies(set(packed["currency"]))
-    unknown = [key for key in columns if key not in wanted]
     return Records(
         given={name: packed[name] for name in wanted},
         numbers=numbers,
@@ -297,7 +298,8 @@ def _examine(
     good: list[tuple[int, dict[str, Any]]] = []
     for index, row in enumerate(rows):
         if not isinstance(row, dict):
-            rejected.append(Rejection(index, "", row, "a product must be an object"))
+            if len(rejected) < keep_rejected:
+                rejected.append(Rejection(index, "", row, "a product must be an object"))
             count += 1
             continue
         values = {name: _python(row.get(name)) for name in wanted}

@@ -136,6 +136,12 @@ class _Server(TcpWSGIServer):
         self.signals += 1
         self.pull_trigger()
 
+    def sweep(self, settings: Settings) -> None:
+        """Close or answer the connections that have waited for too long."""
+        # A name in `drive` would keep the last of them, and its spool file, after its end.
+        for channel in list(self.active_channels.values()):
+            channel.sweep(time(), settings, self.stopping)
+
     def drive(self, settings: Settings, draining: Callable[[], None]) -> None:
         """Run until a signal, then until all is answered or the time is over."""
         channels, end, next_sweep = self.active_channels, float("inf"), 0.0
@@ -143,8 +149,7 @@ class _Server(TcpWSGIServer):
             wasyncore.loop(0.1 if self.stopping else 1.0, use_poll=True, map=self._map, count=1)
             if self.stopping or monotonic() >= next_sweep:
                 next_sweep = monotonic() + 1.0
-                for channel in list(channels.values()):
-                    channel.sweep(time(), settings, self.stopping)
+                self.sweep(settings)
             if self.signals and not self.stopping:
                 self.stopping, end, count = True, monotonic() + settings.drain_seconds, -1
                 while count < len(channels):  # Those in the listener's queue.
