@@ -339,19 +339,12 @@ def catalogues(draw: st.DrawFn) -> list[dict[str, Any]]:
     return [{"product_id": f"{n:03}" if text else n} | row for n, row in enumerate(rows)]
 
 
-@pytest.fixture(scope="module")
-def columnar() -> Iterator[None]:
-    """Every answer by the encoder of the large ones."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(answer, "COLUMNAR_ROWS", 1)
-        yield
-
-
-@pytest.mark.usefixtures("columnar")
 @given(rows=catalogues(), full=st.booleans())
 def test_the_large_encoder_writes_what_to_dict_says(rows: list[dict[str, Any]], full: bool) -> None:
     analysis = analyze(rows)
-    encoded = json.loads(b"".join(answer.encode(analysis, full=full)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answer, "COLUMNAR_ROWS", 1)  # The encoder of the large ones.
+        encoded = json.loads(b"".join(answer.encode(analysis, full=full)))
     plain = answer.to_dict(analysis, explain=False, full=full)
     assert json.dumps(encoded) == json.dumps(plain)
     given_back = [{key: row[key] for key in sent} for row, sent in
