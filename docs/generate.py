@@ -4,6 +4,7 @@ import difflib
 import inspect
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import typer
 import shelfwise
 from shelfwise import errors
 from shelfwise.cli import EXIT, app
-from shelfwise.columns import COLUMNS
+from shelfwise.columns import COLUMNS, LINES, Column
 from shelfwise.metrics import METRICS
 from shelfwise.pipeline.features import FLAGS
 from shelfwise.profile import PROFILES
+from shelfwise.rules import MARKS, Rules
 from shelfwise.service import create_app
 from shelfwise.service.openapi import MEANINGS, document
 from shelfwise.service.problems import STATUS
@@ -30,8 +32,10 @@ WARNINGS = {
     "constant_metric": "Every product has the same value of a metric; it counts 0 for all.",
     "csv_read_as": "A CSV file is separated by something else than commas, or not in UTF-8.",
     "effective_weights": "A metric moves the score by 0.15 more or less than its weight says.",
+    "lines_left_out": "Order lines were not counted; the data-quality report says which.",
     "no_stock": "No stock column: the stock ratio is withheld, other weights are scaled up.",
     "outside_fitted_range": "Products lie outside the range that the model was fitted on.",
+    "products_set_aside": "Products have no units or revenue left after returns: not scored.",
     "relative_scores": "Fewer than 5 products: scores compare products, so these say little.",
     "repaired": 'Values were put right by `on_error="repair"`; how many, by column.',
     "result_keys_ignored": "HTTP: the request brought keys that name a result; they were ignored.",
@@ -76,13 +80,14 @@ def number(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
 
 
-def columns() -> str:
+def contract(columns: Iterable[Column]) -> str:
+    """A table of columns."""
     rows = [
         (
             code(c.name), "yes" if c.required else "", c.kind, c.unit, number(c.low),
             number(c.high), c.meaning, c.unlocks, ", ".join(map(code, c.aliases)),
         )
-        for c in COLUMNS
+        for c in columns
     ]  # fmt: skip
     head = [
         "Column",
@@ -95,6 +100,10 @@ def columns() -> str:
         "Unlocks",
         "Also read as",
     ]
+    return table(head, rows)
+
+
+def columns() -> str:
     texts = [c for c in COLUMNS if c.kind in ("id", "text") and c.required]
     lengths = ", ".join(f"{code(c.name)} {c.max_length:,}" for c in texts)
     return f"""# Columns
@@ -103,7 +112,7 @@ Columns are recognized by name.
 Next comes the name without case, blanks and punctuation, then the other names under Also.
 Unlocks names what a column serves; some of that comes with later releases.
 
-{table(head, rows)}
+{contract(COLUMNS)}
 
 Text has at most 255 characters where nothing else is said ({lengths}) and no control characters.
 `stock` may be left out altogether in the library and on the command line; over HTTP it is needed.
@@ -191,6 +200,49 @@ Unknown paths get 404 (`not_found`), wrong methods 405 (`method_not_allowed`) wi
 What the server refuses unseen by the application (400, 408, 413, 431, 501) has the same shape.
 Its `type` is `about:blank`.
 """
+
+
+def order_lines() -> str:
+    marks = [
+        (code(m.name), m.action, m.meaning, ", ".join(map(code, sorted(m.needs)))) for m in MARKS
+    ]
+    found = [(code(name), meaning) for name, meaning in FOUND.items()]
+    rules = [(code(f.name), _shown(f.default)) for f in fields(Rules)]
+    return f"""# Order lines
+One row is one order line; each needs `unit_price` or `line_total`.
+Names are recognized as those of [product columns](columns.md) are.
+
+{contract(LINES)}
+
+## Rules
+Lines are marked in this order; one that is left out is marked once.
+What is counted is part of the sums, what is told changes nothing.
+
+{table(("Mark", "Done", "Meaning", "Reads"), marks)}
+
+Beside these the report knows:
+
+{table(("Found", "Meaning"), found)}
+
+## Settings of the rules
+Fields of `Rules`, keys of a file for `--rules`.
+
+{table(("Rule", "Default"), rules)}
+"""
+
+
+FOUND = {
+    "unreadable": "Lines that break the contract: left out, and refused above max_rejected.",
+    "outside_the_period": "Lines of days that were not asked for: left out.",
+    "names_differ": "Products whose lines have several names; most sales decide.",
+    "case_variants": "Ids that differ only in their case; each is a product of its own.",
+    "not_in_catalogue": "Products sold that the catalogue does not have: counted.",
+    "nothing_left": "Products without units or revenue after returns: not scored.",
+}
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(code, value)) if isinstance(value, tuple) else code(value)
 
 
 def flags_and_warnings() -> str:
@@ -370,6 +422,7 @@ def bad_input() -> str:
 PAGES = {
     "bad-input.md": bad_input,
     "columns.md": columns,
+    "order-lines.md": order_lines,
     "metrics.md": metrics,
     "profiles.md": profiles,
     "settings.md": settings,

@@ -538,3 +538,51 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path, options: list[str]) ->
     assert "Traceback" not in said
     assert "Exception ignored" not in said
     assert process.returncode == -signal.SIGPIPE, said
+
+
+@pytest.fixture
+def order_lines(tmp_path: Path) -> Path:
+    folder = tmp_path / "sales"
+    folder.mkdir()
+    for month in (1, 2):
+        rows = [f"{n},{month:02}/{15 + n % 9}/2026,{n},{2 * n}.5" for n in range(1, 30)]
+        head = "Artikel,Day,Qty,Price"
+        extra = [f"POST,{month:02}/28/2026,1,9"]
+        (folder / f"{month}.csv").write_text("\n".join([head, *rows, *extra]))
+    return folder
+
+
+def test_order_lines_are_counted_and_scored(
+    ended: Callable[..., subprocess.CompletedProcess[str]], order_lines: Path, tmp_path: Path
+) -> None:
+    stock = tmp_path / "stock.csv"
+    stock.write_text("sku,on_hand\n" + "\n".join(f"{n},{n * 2}" for n in range(1, 30)))
+    done = ended("analyze", "--sales", order_lines, "--map", "Artikel=product_id", "--stock", stock)
+    assert done.returncode == 0, done.stderr
+    assert "60 order lines, 2026-01-15 to 2026-02-23: 58 counted, 2 not" in done.stdout
+    assert "not a product" in done.stdout
+    out = tmp_path / "out.json"
+    ended("analyze", "--sales", order_lines, "--map", "Artikel=product_id", "--to", "2026-01-31",
+          "-o", out)  # fmt: skip
+    answer = json.loads(out.read_text())
+    assert answer["summary"]["products"] == 29
+    assert answer["quality"]["counted"] == 29
+    one = next(row for row in answer["data"] if row["product_id"] == "3")
+    assert (one["units_sold"], one["net_revenue"]) == (3, 19.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["shop.csv", "--sales", "x.csv"], "Give a file of products, or --sales"),
+        ([], "Give a file of products, or --sales"),
+        (["--sales", "x.csv", "--dates", "us"], "day-first or month-first"),
+        (["--sales", "x.csv", "--max-rejected", "many"], "write a share such as 0.1%"),
+    ],
+)
+def test_wrong_calls_for_order_lines_are_told(
+    ended: Callable[..., subprocess.CompletedProcess[str]], arguments: list[str], told: str
+) -> None:
+    done = ended("analyze", *arguments)
+    assert done.returncode == 2
+    assert told in " ".join(done.stderr.replace("│", " ").split())

@@ -30,7 +30,10 @@ from shelfwise.profile import PROFILES, Profile
 if TYPE_CHECKING:
     from shelfwise.analysis import Analysis
     from shelfwise.model import Model
+    from shelfwise.quality import Quality
+    from shelfwise.rules import Rules
     from shelfwise.run import analyze
+    from shelfwise.sales import Sold, from_sales
 
 __version__ = "0.1.0"
 
@@ -46,13 +49,25 @@ __all__ = [
     "NotFoundError",
     "Profile",
     "ProfileError",
+    "Quality",
     "RejectedRowsError",
+    "Rules",
     "SettingError",
     "ShelfwiseError",
+    "Sold",
     "analyze",
+    "from_sales",
 ]
 
-_LATER = {"Analysis": "analysis", "analyze": "run", "Model": "model"}
+_LATER = {
+    "Analysis": "analysis",
+    "Model": "model",
+    "Quality": "quality",
+    "Rules": "rules",
+    "Sold": "sales",
+    "analyze": "run",
+    "from_sales": "sales",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -32,6 +32,7 @@ from shelfwise.pipeline.totals import (
 )
 from shelfwise.pipeline.unlock import units_to_reach
 from shelfwise.profile import Profile, load_profile
+from shelfwise.quality import Quality
 from shelfwise.reasons import Comparison, Explanation
 from shelfwise.source import Source, given_frame, series
 
@@ -69,6 +70,11 @@ class Analysis:
     def profile(self) -> Profile:
         """How the products were scored: `analyze(source, profile=a.profile)` repeats it."""
         return self.model.profile
+
+    @property
+    def quality(self) -> Quality | None:
+        """The data-quality report of the order lines; None where products came as such."""
+        return self.source.sold.quality if self.source.sold else None
 
     @cached_property
     def rejected(self) -> pl.DataFrame:
@@ -191,6 +197,12 @@ class Analysis:
             ids = series("product_id", self._input("product_id", range(table.height)))
             columns = {name: np.asarray(table.columns[name]) for name in (measure, "_abc")}
             found = pl.DataFrame([ids, *(pl.Series(n, v) for n, v in columns.items())])
+        sold = self.source.sold
+        if sold and sold.set_aside.height and measure in ("revenue", "units_sold"):
+            # What returns have eaten up is not scored, but it has its class: N.
+            values = "net_revenue" if measure == "revenue" else measure
+            aside = sold.set_aside.select("product_id", pl.col(values).alias(measure), _abc=0)
+            found = pl.concat([found, aside], how="vertical_relaxed")
         labels = pl.col("_abc").replace_strict(ABC, return_dtype=pl.String)
         return found.select("product_id", measure, abc_class=labels).sort(measure, descending=True)
 
@@ -324,6 +336,8 @@ class Analysis:
         ]
         if s["skipped"]:
             lines.append(f"  not scored: {s['skipped']:,} rows, see .rejected")
+        if self.quality:
+            lines += [f"  {line.strip()}" for line in str(self.quality).splitlines()]
         return "\n".join(lines + [f"  {w.code}: {w.message}" for w in self.warnings])
 
     def _repr_html_(self) -> str:

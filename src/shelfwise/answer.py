@@ -311,7 +311,8 @@ def _tail(analysis: "Analysis", *, full: bool) -> dict[str, Any]:
             name: None if weight is None else round(weight, RATIO_DECIMALS)
             for name, weight in summary["effective_weights"].items()
         }
-    return {
+    quality = {"quality": analysis.quality.to_dict()} if analysis.quality else {}
+    return quality | {
         "rejected": rejected_rows(analysis.source.rejected),
         "summary": summary,
         "model": analysis.model.to_dict(),

@@ -87,6 +87,46 @@ COLUMNS = (
            max_length=3, aliases=("currency_code",)),
 )  # fmt: skip
 
+LINES = (
+    Column("product_id", "id", "Identity of the product.", "everything", required=True,
+           aliases=("sku", "item", "item_id", "product", "product_code", "product_number",
+                    "product_key", "product_sku", "article", "article_number", "asin",
+                    "stock_code")),
+    Column("date", "date", "Day of the sale; a time of day is cut off.", "everything",
+           required=True,
+           aliases=("order_date", "invoice_date", "sale_date", "sold_at", "day", "datetime",
+                    "timestamp")),
+    Column("quantity", "number", "Units; below 0 for a return.", "everything", unit="units",
+           required=True, low=-UNITS, high=UNITS,
+           aliases=("qty", "units", "units_sold", "order_quantity", "quantity_sold")),
+    Column("unit_price", "number", "Price of one unit before the discount.",
+           "revenue, where no line total is given", unit="money per unit", low=-MONEY, high=MONEY,
+           aliases=("price", "sales_price", "price_each")),
+    Column("line_total", "number", "What the line brought in; wins over price x quantity.",
+           "revenue after discounts", unit="money", low=-MONEY * UNITS, high=MONEY * UNITS,
+           aliases=("amount", "line_amount", "total", "net_amount", "net_revenue", "sales",
+                    "revenue")),
+    Column("discount", "number", "Share of the price that was not asked, 0 to 1.",
+           "revenue after discounts", unit="share", low=0, high=1),
+    Column("order_id", "text", "Order, invoice or receipt.", "credit notes, adjustments",
+           aliases=("order", "order_number", "order_no", "invoice", "invoice_no",
+                    "invoice_number", "receipt")),
+    Column("status", "text", "What became of the order.", "cancelled orders are left out",
+           aliases=("order_status", "state")),
+    Column("name", "text", "What people call the product.", "names without a catalogue",
+           max_length=1000,
+           aliases=("product_name", "description", "item_name", "title")),
+    Column("location", "text", "Shop or warehouse.", "scores by location",
+           aliases=("store", "warehouse", "site")),
+    Column("customer", "text", "Who bought.", "customers",
+           aliases=("customer_id", "customer_key")),
+    Column("cost", "number", "What one unit cost us.", "gross margin", unit="money per unit",
+           low=0, high=MONEY, aliases=("unit_cost", "product_cost")),
+    Column("currency", "text", "ISO 4217 code; a mixture is refused.", "money with its unit",
+           max_length=3, aliases=("currency_code",)),
+)  # fmt: skip
+"""The contract of order lines; each needs `unit_price` or `line_total`."""
+
 RESULTS = (
     "units_per_day", "performance_score", "rank", "performance_tier", "cluster", "flags",
     "contributions", "percentile", "abc_class", "to_high", "group_size", "score_in_group",
@@ -105,6 +145,15 @@ def plain(name: str) -> str:
     'units_sold'
     """
     return re.sub(r"[^0-9a-z]+", "_", name.strip().lower()).strip("_")
+
+
+def joined(name: str) -> str:
+    """A column's plain name in one word: UnitPrice and unit_price are the same.
+
+    >>> joined("UnitPrice"), joined("unit price")
+    ('unitprice', 'unitprice')
+    """
+    return plain(name).replace("_", "")
 
 
 def contract(given: Collection[str], needs: Collection[str], zero_price: str) -> dict[str, Column]:
@@ -130,7 +179,9 @@ def contract(given: Collection[str], needs: Collection[str], zero_price: str) ->
 
 
 def resolve(
-    theirs: Collection[str], mapping: Mapping[str, str] | None = None
+    theirs: Collection[str],
+    mapping: Mapping[str, str] | None = None,
+    columns: tuple[Column, ...] = COLUMNS,
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Which of their columns are ours: (every renaming, those that we found ourselves).
 
@@ -141,13 +192,14 @@ def resolve(
     {'Price': 'price', 'SKU': 'product_id', 'sold': 'units_sold'}
     """
     mapping = dict(mapping or {})
+    known = {column.name for column in columns}
     for theirs_name, ours in mapping.items():
         if theirs_name not in theirs:
             raise InputError(
                 f"The mapping names {excerpt(theirs_name)}, which is no column of the data.",
                 f"The data has {', '.join(map(str, list(theirs)[:30]))}.",
             )
-        if ours not in COLUMN:
+        if ours not in known:
             raise InputError(
                 f"The mapping names {excerpt(ours)}, which is no column of the contract.",
                 "`shelfwise columns` lists them.",
@@ -155,13 +207,14 @@ def resolve(
     if len(set(mapping.values())) < len(mapping):
         raise InputError("The mapping gives two columns the same name.")
     found: dict[str, str] = {}
-    taken = set(mapping.values()) | {n for n in theirs if n in COLUMN and n not in mapping}
+    taken = set(mapping.values()) | {n for n in theirs if n in known and n not in mapping}
     for tier in (lambda c: (c.name,), lambda c: c.aliases):
-        for column in COLUMNS:
+        for column in columns:
             if column.name in taken:
                 continue
-            free = [t for t in theirs if t not in mapping and t not in found and t not in COLUMN]
-            fitting = [t for t in free if plain(str(t)) in tier(column)]
+            free = [t for t in theirs if t not in mapping and t not in found and t not in known]
+            names = {joined(name) for name in tier(column)}
+            fitting = [t for t in free if joined(str(t)) in names]
             if len(fitting) > 1:
                 raise InputError(
                     f"The columns {' and '.join(map(repr, fitting))} could both be {column.name}.",

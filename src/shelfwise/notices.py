@@ -10,6 +10,7 @@ from shelfwise.pipeline import tiers_under
 from shelfwise.pipeline.table import Table
 from shelfwise.pipeline.tier import LABELS, LOW, SMALL_GROUP, quota
 from shelfwise.profile import PROFILES
+from shelfwise.quality import Quality
 
 EFFECTIVE_GAP = 0.15
 TIED_SHARE = 0.05
@@ -90,6 +91,28 @@ def about_apply(table: Table, model: Model) -> list[Notice]:
             "Fit the model again when this grows.",
         ),
     ]
+
+
+def about_lines(quality: Quality, set_aside: int) -> list[Notice]:
+    """What happened to the order lines that the products were counted from."""
+    notices = []
+    if lost := quality.left_out + quality.unreadable:
+        notices.append(
+            Notice(
+                "lines_left_out",
+                f"{lost:,} of {quality.lines:,} order lines were not counted.",
+                "The data-quality report says which and why.",
+            )
+        )
+    if set_aside:
+        notices.append(
+            Notice(
+                "products_set_aside",
+                f"{set_aside:,} products have no units or revenue left after returns: not scored.",
+                "`rejected` lists them.",
+            )
+        )
+    return notices
 
 
 def about_groups(small: int, group: str) -> list[Notice]:

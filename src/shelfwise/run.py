@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any, get_args
 
 from shelfwise.analysis import Analysis
-from shelfwise.cells import OnError
+from shelfwise.cells import OnError, Rejection
 from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, excerpt
 from shelfwise.model import Model, Tiering
+from shelfwise.notices import about_lines
 from shelfwise.pipeline import apply, fit
 from shelfwise.pipeline.features import computed, features
 from shelfwise.pipeline.tier import within_groups
 from shelfwise.profile import Profile, load_profile
+from shelfwise.sales import Sold
 from shelfwise.settings import load_settings
 from shelfwise.source import Source, open_source
 
@@ -38,7 +40,7 @@ def analyze(
     Args:
         source: A pandas, Polars, PyArrow or DuckDB frame, the path of a CSV, JSON,
             NDJSON, Parquet, Arrow or XLSX file, or a list of dicts. One row a product;
-            `shelfwise columns` lists the columns.
+            `shelfwise columns` lists the columns. Or what `from_sales` counted.
         profile: How to score: "standard", "robust", "margin", a Profile, or the path of
             a TOML file.
         tiering: "quota" (best fifth High, worst fifth Low) or "kmeans" (the clusters).
@@ -73,9 +75,18 @@ def analyze(
     if model is not None and not isinstance(model, Model):
         model = Model.load(model)
     chosen = model.profile if model else load_profile(profile)
+    sold = source if isinstance(source, Sold) else None
+    if sold:
+        source, period = sold.products, period or sold.period
     opened = open_source(
         source, chosen, mapping=columns, on_error=on_error, engine=engine, group_by=group_by
     )
+    if sold:
+        opened.sold = sold
+        aside = sold.set_aside.select("product_id", "reason").rows()
+        opened.rejected += [Rejection(None, "product_id", *row) for row in aside]
+        opened.rejected_rows += len(aside)
+        opened.notices += about_lines(sold.quality, len(aside))
     return analyze_source(
         opened, chosen, tiering=tiering, model=model, group_by=group_by, period=period
     )

@@ -23,6 +23,7 @@ from shelfwise.pipeline.check import check
 from shelfwise.pipeline.table import Arrays, Frame, Table
 from shelfwise.pipeline.tier import GROUP
 from shelfwise.profile import Profile
+from shelfwise.sales import Sold
 
 
 @dataclass
@@ -41,6 +42,7 @@ class Source:
     rejected: list[Rejection] = field(default_factory=list)
     rejected_rows: int = 0
     notices: list[Notice] = field(default_factory=list)
+    sold: Sold | None = None
 
 
 def open_source(

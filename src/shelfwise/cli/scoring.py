@@ -25,7 +25,10 @@ ModelOption = Annotated[str | None, typer.Option(help="Score against a saved mod
 
 
 def analyze(
-    file: File,
+    file: Annotated[
+        str | None,
+        typer.Argument(help="CSV, JSON, NDJSON, Parquet, Arrow or XLSX; - reads stdin."),
+    ] = None,
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="Write all products there; - is stdout.")
     ] = None,
@@ -48,12 +51,41 @@ def analyze(
     engine: Annotated[
         str | None, typer.Option(help="polars or duckdb; by the file's size by default.")
     ] = None,
+    sales: Annotated[
+        str | None,
+        typer.Option(help="Order lines instead of products: a file, a folder, or a 'pattern*'."),
+    ] = None,
+    catalog: Annotated[
+        str | None, typer.Option(help="With --sales: the products' names, costs, categories.")
+    ] = None,
+    stock: Annotated[str | None, typer.Option(help="With --sales: product_id and stock.")] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", help="With --sales: first day, 2026-01-01.")
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--to", help="With --sales: last day, 2026-03-31.")
+    ] = None,
+    dates: Annotated[
+        str | None, typer.Option(help="With --sales: day-first or month-first.")
+    ] = None,
+    rules: Annotated[
+        str | None, typer.Option(help="With --sales: which lines count, a .toml file.")
+    ] = None,
+    max_rejected: Annotated[
+        str, typer.Option(help="With --sales: share of lines that may be unreadable.")
+    ] = "1%",
 ) -> None:
-    """Score the products of a file."""
+    """Score the products of a file, or those that order lines sold."""
     kind = _output_kind(output, format)
-    with busy(f"Scoring {file}"):
+    if (file is None) is (sales is None):
+        raise typer.BadParameter("Give a file of products, or --sales with order lines.")
+    with busy(f"Scoring {file or sales}"):
+        source: Any = file
+        if sales is not None:
+            source = _sold(sales, catalog, stock, first, last, dates, rules, max_rejected, mapping)
+            mapping = None
         analysis = score(
-            file, profile, tiering, group_by, mapping, on_error, period_days, model, engine
+            source, profile, tiering, group_by, mapping, on_error, period_days, model, engine
         )
         if save_model:
             analysis.model.save(save_model)
@@ -90,8 +122,48 @@ def explain(
         show_explanation(why, analysis.profile)
 
 
+def _sold(
+    sales: str,
+    catalog: str | None,
+    stock: str | None,
+    first: str | None,
+    last: str | None,
+    dates: str | None,
+    rules: str | None,
+    max_rejected: str,
+    mapping: list[str] | None,
+) -> Any:
+    from shelfwise.rules import Rules
+    from shelfwise.sales import from_sales
+
+    if dates not in (None, "day-first", "month-first"):
+        raise typer.BadParameter(f"--dates {dates}: write day-first or month-first.")
+    return from_sales(
+        sales,
+        catalog=catalog,
+        stock=stock,
+        rules=Rules.load(rules) if rules else None,
+        period=(first, last),
+        columns=_mapping(mapping),
+        dates=dates,  # type: ignore[arg-type]  # just compared
+        max_rejected=_share(max_rejected),
+    )
+
+
+def _share(text: str) -> float:
+    """0.1% or 0.001 as a share."""
+    number = text.strip().removesuffix("%")
+    try:
+        share = float(number) / (100 if text.strip().endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise typer.BadParameter(f"--max-rejected {text}: write a share such as 0.1%.")
+    return share
+
+
 def score(
-    file: str,
+    file: Any,
     profile: str = "standard",
     tiering: str = "quota",
     group_by: str | None = None,
@@ -101,10 +173,13 @@ def score(
     model: str | None = None,
     engine: str | None = None,
 ) -> Any:
-    """The Analysis of a file; a large one is made inside DuckDB, unless an engine is named."""
+    """The Analysis of a file, or of what was sold.
+
+    A large file is analyzed inside DuckDB, unless an engine is named.
+    """
     from shelfwise.run import analyze as run
 
-    if engine is None and file != "-" and Path(file).exists():
+    if engine is None and isinstance(file, str) and file != "-" and Path(file).exists():
         engine = "duckdb" if _is_large(Path(file)) else None
     return run(
         file,

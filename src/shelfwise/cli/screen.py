@@ -50,10 +50,34 @@ def show_analysis(analysis: Any, *, rows: bool) -> None:
     if rows:
         out.print(_table(analysis))
     out.print(grid)
+    if analysis.quality:
+        out.print(_quality(analysis.quality))
     for warning in analysis.warnings:
         err.print(Text.assemble((f"{warning.code}: ", "yellow"), warning.message))
         if warning.hint:
             err.print(f"  {warning.hint}", style="dim", markup=False)
+
+
+def _quality(quality: Any) -> Grid:
+    """What the rules touched among the order lines."""
+    title = (
+        f"{quality.lines:,} order lines, {quality.first} to {quality.last}: "
+        f"{quality.counted:,} counted, {quality.left_out + quality.unreadable:,} not"
+    )
+    grid = Grid(title=title, title_justify="left")
+    for name in ("Found", "Lines", "Products", "Revenue", "Done", "Meaning"):
+        right = name in ("Lines", "Products", "Revenue")
+        grid.add_column(name, justify="right" if right else "left", no_wrap=name != "Meaning")
+    for found in quality.findings:
+        grid.add_row(
+            found.name.replace("_", " "),
+            f"{found.lines:,}" if found.lines else "",
+            f"{found.products:,}" if found.products else "",
+            f"{found.revenue:,.2f}" if found.lines else "",
+            found.action,
+            found.meaning,
+        )
+    return grid
 
 
 def _concentration(analysis: Any) -> str:

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import polars as pl
 
-from shelfwise.engines import frames
+from shelfwise.engines import decode, frames
 from shelfwise.errors import (
     MissingExtraError,
     NotFoundError,
@@ -105,6 +105,80 @@ def open_relation(path: Path, kind: str, *, keep: bool = False) -> Any:
         return connection.table("products")
     except duckdb.Error as error:
         raise unreadable(path, error) from error
+
+
+def open_many(source: str | Path) -> Any:
+    """A frame or relation over a file, all files of a folder, or those a pattern fits.
+
+    The files are of one kind and have the same columns; CSV is kept in the engine.
+    """
+    paths = _expanded(Path(source))
+    kinds = {kind_of(path) for path in paths}
+    if len(kinds) > 1:
+        raise UnsupportedError(
+            f"{source} has files of several kinds: {', '.join(sorted(kinds))}.",
+            "Give those of one kind, for example with a pattern such as sales/*.csv.",
+        )
+    (kind,) = kinds
+    if kind not in ("csv", "parquet"):
+        frames_ = [read_frame(path, kind) if kind in ("arrow", "xlsx") else _read_json(path, kind)
+                   for path in paths]  # fmt: skip
+        return pl.concat(frames_, how="diagonal_relaxed")
+    if len(paths) == 1:
+        return open_relation(paths[0], kind, keep=True)
+    return _open_all(paths, kind)
+
+
+def _expanded(source: Path) -> list[Path]:
+    if source.is_dir():
+        known = [p for p in sorted(source.iterdir()) if p.is_file() and _is_known(p)]
+        if not known:
+            raise NotFoundError(f"The folder {source} has no file of a known kind.")
+        return known
+    if not source.exists() and any(sign in source.name for sign in "*?["):
+        found = sorted(source.parent.glob(source.name))
+        if not found:
+            raise NotFoundError(f"No file fits {source}.")
+        return found
+    return [source]
+
+
+def _is_known(path: Path) -> bool:
+    endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    return bool(endings) and endings[-1] in KINDS and not path.name.startswith((".", "_"))
+
+
+def _read_json(path: Path, kind: str) -> pl.DataFrame:
+    _must_be_file(path)
+    rows = decode.rows_of(read_bytes(path), lines=kind == "ndjson")
+    return pl.DataFrame(rows, infer_schema_length=None, strict=False)
+
+
+def _open_all(paths: list[Path], kind: str) -> Any:
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute("SET enable_progress_bar = false")
+    places = [_literal(path) for path in paths]
+    try:
+        if kind == "parquet":
+            return connection.read_parquet(places)
+        heads = {path: _header(path) for path in paths}
+        separator, names = heads[paths[0]]
+        for path, head in heads.items():
+            if head != (separator, names):
+                raise UnreadableError(
+                    f"{path} has other columns than {paths[0]}.", "Give files of one layout."
+                )
+        relation = connection.read_csv(
+            places,  # type: ignore[arg-type]  # it takes a list, its types do not say so
+            columns=dict.fromkeys(names, "VARCHAR"), auto_detect=False, header=True,
+            sep=separator, quotechar='"', escapechar='"',
+        )  # fmt: skip
+        relation.query("rows", "CREATE TEMP TABLE lines AS SELECT * FROM rows")
+        return connection.table("lines")
+    except duckdb.Error as error:
+        raise unreadable(paths[0].parent, error) from error
 
 
 def guessed(path: Path) -> list[str]:

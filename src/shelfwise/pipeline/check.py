@@ -54,14 +54,14 @@ def check(frame: AnyFrame, contract: Mapping[str, Column], on_error: OnError) ->
     schema = frame.collect_schema()
     if eager:
         frame = frame.with_row_index("_row")
-    _refuse_kinds(contract, schema)
+    refuse_kinds(contract, schema)
     repaired: dict[str, int] = {}
     if on_error == "repair":
         frame, repaired = _repair(frame, contract, schema)
         schema = frame.collect_schema()
     bad = nw.lit(False)
     for name, column in contract.items():
-        bad = bad | _bad(column, schema[name])
+        bad = bad | is_bad(column, schema[name])
     frame = frame.with_columns(_bad=bad)
     identity = ["product_id"]
     if "location" in contract:
@@ -82,7 +82,7 @@ def check(frame: AnyFrame, contract: Mapping[str, Column], on_error: OnError) ->
         raise InputError("There are no rows.", "Give at least one product.")
     rejected: list[Rejection] = []
     if bad_rows:
-        rejected = _explain(frame, contract, schema)
+        rejected = explain(frame, contract, schema)
         frame = frame.filter(~nw.col("_bad"))
     # Nulls count as one more distinct value where rows were set aside.
     if counts["ids"] < total - bad_rows + (1 if bad_rows else 0):
@@ -94,7 +94,7 @@ def check(frame: AnyFrame, contract: Mapping[str, Column], on_error: OnError) ->
         raise refuse(rejected, max(len(rejected), rejected_rows))
     if height == 0:
         raise refuse(rejected, max(len(rejected), rejected_rows))
-    _refuse_mixed_currency(frame, contract)
+    refuse_mixed_currency(frame, contract)
     frame = _typed(frame.drop("_bad", *identity[1:]), contract, schema)
     return Checked(frame, height, rejected, rejected_rows, repaired)
 
@@ -105,7 +105,7 @@ def _row(frame: AnyFrame) -> dict[str, Any]:
     return {key: value.as_py() if hasattr(value, "as_py") else value for key, value in row.items()}
 
 
-def _refuse_kinds(contract: Mapping[str, Column], schema: Mapping[str, Any]) -> None:
+def refuse_kinds(contract: Mapping[str, Column], schema: Mapping[str, Any]) -> None:
     for name, column in contract.items():
         dtype = schema[name]
         fits = {
@@ -131,7 +131,7 @@ _KINDS = {
 }
 
 
-def _number(name: str, dtype: Any) -> nw.Expr:
+def number_of(name: str, dtype: Any) -> nw.Expr:
     """The column as float64, null where it is no number."""
     value = nw.col(name)
     if dtype == nw.String:
@@ -148,10 +148,10 @@ def _absent(column: Column, dtype: Any) -> nw.Expr:
         return value.is_null()
     if dtype == nw.String:
         return value.is_null() | (value.str.strip_chars() == "")
-    return _number(column.name, dtype).is_null() if dtype.is_float() else value.is_null()
+    return number_of(column.name, dtype).is_null() if dtype.is_float() else value.is_null()
 
 
-def _bad(column: Column, dtype: Any) -> nw.Expr:
+def is_bad(column: Column, dtype: Any) -> nw.Expr:
     """True where `complaint` has something to say of the value."""
     absent = _absent(column, dtype).fill_null(True)
     bad = _bad_value(column, dtype).fill_null(True)
@@ -161,7 +161,7 @@ def _bad(column: Column, dtype: Any) -> nw.Expr:
 def _bad_value(column: Column, dtype: Any) -> nw.Expr:
     value = nw.col(column.name)
     if column.kind == "number":
-        number = _number(column.name, dtype)
+        number = number_of(column.name, dtype)
         low = number < (column.low if column.low is not None else float("-inf"))
         high = number > (column.high if column.high is not None else float("inf"))
         # Text that is no number: comparing it gives null on some engines, false on others.
@@ -181,12 +181,15 @@ def _bad_value(column: Column, dtype: Any) -> nw.Expr:
     return value.is_null()
 
 
-def _explain(
-    frame: AnyFrame, contract: Mapping[str, Column], schema: Mapping[str, Any]
+def explain(
+    frame: AnyFrame,
+    contract: Mapping[str, Column],
+    schema: Mapping[str, Any],
+    most: int = EXAMINED,
 ) -> list[Rejection]:
-    """Why each bad row is bad, in the words that JSON requests get too."""
+    """Why each row marked `_bad` is bad, in the words that JSON requests get too."""
     names = [*contract, *(["_row"] if isinstance(frame, nw.DataFrame) else [])]
-    rows = frame.filter(nw.col("_bad")).select(*names).head(EXAMINED)
+    rows = frame.filter(nw.col("_bad")).select(*names).head(most)
     collected = rows.collect(backend="polars") if isinstance(rows, nw.LazyFrame) else rows
     found = []
     for row in collected.iter_rows(named=True):
@@ -240,7 +243,7 @@ def _without_duplicates(frame: AnyFrame, identity: list[str]) -> tuple[AnyFrame,
     return frame.join(counted.select(*identity), on=identity, how="anti"), rejected
 
 
-def _refuse_mixed_currency(frame: AnyFrame, contract: Mapping[str, Column]) -> None:
+def refuse_mixed_currency(frame: AnyFrame, contract: Mapping[str, Column]) -> None:
     if "currency" in contract:
         given = frame.select("currency").filter(~nw.col("currency").is_null())
         ends = _row(given.select(low=nw.col("currency").min(), high=nw.col("currency").max()))
@@ -264,7 +267,7 @@ def _repair(
     frame = frame.with_columns(**marks, **mended) if mended else frame
     if "stock" in contract:
         dtype = schema["stock"]
-        below = (_number("stock", dtype) < 0).fill_null(False)
+        below = (number_of("stock", dtype) < 0).fill_null(False)
         frame = frame.with_columns(_oversold=nw.when(below).then(1).otherwise(0))
         nothing = nw.lit("0" if dtype == nw.String else 0).cast(dtype)
         oversold = nw.col("_oversold") == 1
@@ -315,7 +318,7 @@ def _typed(frame: AnyFrame, contract: Mapping[str, Column], schema: Mapping[str,
     """Text numbers become numbers, whole ones integers; truths become booleans."""
     texts = [n for n, col in contract.items() if col.kind == "number" and schema[n] == nw.String]
     if texts:
-        frame = frame.with_columns(**{n: _number(n, nw.String) for n in texts})
+        frame = frame.with_columns(**{n: number_of(n, nw.String) for n in texts})
         # Beyond 2^53 a float holds no exact whole number: such a column stays as it is.
         fractions = {
             n: ((nw.col(n) != nw.col(n).floor()) | (nw.col(n).abs() > 2.0**53)).any() for n in texts

@@ -1,0 +1,363 @@
+"""Order lines to products: against a judge in plain Python, and against real shops."""
+
+import datetime as dt
+import random
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import shelfwise
+from kinds import Engine
+from shelfwise import Rules, from_sales
+from shelfwise.errors import InputError, NotFoundError, RejectedRowsError, UnreadableError
+
+Data = Callable[[str], Path]
+UCI = "uci_online_retail_slice/online_retail_2010-12_2011-02.csv.gz"
+
+
+def line(product: Any, quantity: float, price: float = 10.0, **more: Any) -> dict[str, Any]:
+    return {"product_id": product, "date": "2026-03-05", "quantity": quantity,
+            "unit_price": price} | more  # fmt: skip
+
+
+def some_lines(n: int = 400, seed: int = 3) -> list[dict[str, Any]]:
+    rng = random.Random(seed)
+    return [
+        {
+            "order_id": rng.choice(["5", "5", "5", "C7", "A8"]),
+            "product_id": rng.choice(["a", "x", "X", "post", "gift_1", "z"]),
+            "name": rng.choice(["Lamp", "Lamp", "damaged"]),
+            "date": f"2026-0{rng.randint(1, 3)}-{rng.randint(10, 28)}",
+            "quantity": float(rng.choice([1, 2, 5, 7.5, -1, -3])),
+            "unit_price": rng.choice([0.0, 2.5, 9.99]),
+            "discount": rng.choice([0.0, 0.1, None]),
+            "status": rng.choice(["paid", None, "Cancelled "]),
+        }
+        for _ in range(n)
+    ]
+
+
+def judged(lines: list[dict[str, Any]]) -> dict[str, tuple[float, float]]:
+    """Product -> net units and net revenue, by the default rules, in plain Python."""
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for row in lines:
+        if (row["status"] or "").strip().lower() == "cancelled" or row["order_id"][0] == "A":
+            continue
+        if row["product_id"].upper() == "POST" or row["product_id"].startswith("gift_"):
+            continue
+        revenue = row["quantity"] * row["unit_price"] * (1 - (row["discount"] or 0))
+        sums[row["product_id"]][0] += row["quantity"]
+        sums[row["product_id"]][1] += revenue
+    return {product: (units, money) for product, (units, money) in sums.items()}
+
+
+def test_every_engine_counts_as_the_judge_does(frame: Engine) -> None:
+    lines = some_lines()
+    sold = from_sales(frame(lines))
+    expected = judged(lines)
+    found = {row["product_id"]: row for row in sold.products.iter_rows(named=True)}
+    aside = set(sold.set_aside["product_id"])
+    assert set(found) | aside == set(expected)
+    for product, (units, revenue) in expected.items():
+        assert (product in aside) is (units <= 0 or revenue <= 0)
+        if product in found:
+            row = found[product]
+            assert row["units_sold"] == pytest.approx(units, abs=1e-9)
+            assert row["net_revenue"] == pytest.approx(revenue, abs=1e-9)
+            assert row["price"] == pytest.approx(revenue / units, abs=1e-9)
+            assert row["name"] == "Lamp"
+    quality = sold.quality
+    assert quality.lines == 400
+    assert quality.counted + quality.left_out == 400
+    cancelled = [row for row in lines if (row["status"] or "").strip() == "Cancelled"]
+    assert quality["cancelled"].lines == len(cancelled)
+    assert quality["cancelled"].units == sum(row["quantity"] for row in cancelled)
+    assert len(quality["cancelled"].examples) == 3
+    assert all(e["status"].strip() == "Cancelled" for e in quality["cancelled"].examples)
+    assert {row["product_id"] for row in quality["case_variants"].examples} == {"x", "X"}
+
+
+@settings(max_examples=40)
+@given(
+    lines=st.lists(
+        st.tuples(st.sampled_from("abc"), st.integers(-9, 9), st.integers(0, 900)),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_without_rules_nothing_is_lost(lines: list[tuple[str, int, int]]) -> None:
+    rows = [line(product, float(n), cents / 100) for product, n, cents in lines]
+    quality = from_sales(rows, rules=Rules.none()).quality
+    assert quality.counted == len(rows)
+    assert quality.net_units == sum(row["quantity"] for row in rows)
+    assert quality.net_revenue == pytest.approx(
+        sum(row["quantity"] * row["unit_price"] for row in rows), abs=1e-9
+    )
+
+
+def test_a_line_is_left_out_for_one_reason_only() -> None:
+    lines = [line("POST", -2, status="cancelled", order_id="A1"), line("a", 1, order_id="2")]
+    quality = from_sales(lines).quality
+    assert [(f.name, f.lines) for f in quality.findings] == [("cancelled", 1)]
+    assert quality.left_out == 1
+
+
+def test_credit_notes_are_netted_or_left_out() -> None:
+    lines = [line("a", 5, order_id="1"), line("a", -2, order_id="C2")]
+    netted = from_sales(lines)
+    assert netted.products["units_sold"].to_list() == [3.0]
+    assert netted.quality["credit_note"].action == "counted"
+    left = from_sales(lines, rules=Rules(net_credit_notes=False))
+    assert left.products["units_sold"].to_list() == [5.0]
+    assert left.quality["credit_note_left_out"].revenue == -20.0
+
+
+def test_a_total_wins_over_the_price_and_disagreement_is_told() -> None:
+    lines = [line("a", 2, 10.0, line_total=15.0), line("a", 1, 10.0, line_total=None)]
+    sold = from_sales(lines)
+    assert sold.products["net_revenue"].to_list() == [25.0]
+    assert sold.quality["total_disagrees"].lines == 1
+    assert from_sales([line("a", 2, line_total=20.0)]).quality.findings == ()
+
+
+def test_the_catalogue_names_prices_and_adds_what_was_never_sold() -> None:
+    catalog = [
+        {"sku": 7, "name": "Lamp", "price": 30.0, "category": "Light"},
+        {"sku": 8, "name": "Mug", "price": 5.0, "category": "Kitchen"},
+    ]
+    stock = [{"product_id": "7", "stock": 3}, {"product_id": 7, "stock": 4.0}]
+    sold = from_sales([line(7, 2, 20.0), line(9, 1)], catalog=catalog, stock=stock)
+    rows = {row["product_id"]: row for row in sold.products.iter_rows(named=True)}
+    assert (rows["7"]["price"], rows["7"]["name"], rows["7"]["stock"]) == (20.0, "Lamp", 7.0)
+    assert (rows["8"]["price"], rows["8"]["units_sold"], rows["8"]["stock"]) == (5.0, 0.0, None)
+    assert rows["9"]["name"] == "9"
+    assert sold.quality["not_in_catalogue"].examples == ({"product_id": "9", "net_revenue": 10.0},)
+
+
+def test_lines_outside_the_period_are_left_out() -> None:
+    lines = [line("a", 1, date=f"2026-03-{day:02}") for day in (1, 10, 20, 31)]
+    sold = from_sales(lines, period=("2026-03-05", dt.date(2026, 3, 20)))
+    assert sold.products["units_sold"].to_list() == [2.0]
+    assert sold.quality["outside_the_period"].lines == 2
+    assert sold.period == (dt.date(2026, 3, 5), dt.date(2026, 3, 20))
+    assert from_sales(lines).period == (dt.date(2026, 3, 1), dt.date(2026, 3, 31))
+    early = from_sales(lines, period=(None, "2026-03-10"))
+    assert early.period == (dt.date(2026, 3, 1), dt.date(2026, 3, 10))
+    assert early.quality["outside_the_period"].meaning == "Sold after 2026-03-10."
+    analysis = shelfwise.analyze(sold)
+    assert analysis.products["units_per_day"].to_list() == [2 / 16]
+
+
+DATES = {
+    "2026-03-05": "2026-03-05",
+    "2026-03-05T08:26:00": "2026-03-05",
+    "2026-03-05 23:59": "2026-03-05",
+}
+
+
+@pytest.mark.parametrize("text", DATES)
+def test_a_time_of_day_is_cut_off(frame: Engine, text: str) -> None:
+    assert from_sales(frame([line("a", 1, date=text)])).quality.first == DATES[text]
+
+
+@pytest.mark.parametrize(
+    ("texts", "first", "last"),
+    [
+        (["31.01.2026", "01.02.2026"], "2026-01-31", "2026-02-01"),
+        (["1/31/2026 8:00", "2/1/2026 9:15"], "2026-01-31", "2026-02-01"),
+        (["13-1-2026", "2026-02-01"], "2026-01-13", "2026-02-01"),
+    ],
+)
+def test_the_dates_prove_their_order(
+    frame: Engine, texts: list[str], first: str, last: str
+) -> None:
+    quality = from_sales(frame([line("a", 1, date=text) for text in texts])).quality
+    assert (quality.first, quality.last) == (first, last)
+
+
+def test_dates_that_prove_nothing_must_be_declared(frame: Engine) -> None:
+    lines = frame([line("a", 1, date="03/04/2026")])
+    with pytest.raises(InputError, match="Nobody can tell day and month apart"):
+        from_sales(lines)
+    assert from_sales(lines, dates="day-first").quality.first == "2026-04-03"
+    assert from_sales(lines, dates="month-first").quality.first == "2026-03-04"
+
+
+def test_dates_that_contradict_are_refused() -> None:
+    both = [line("a", 1, date="31.01.2026"), line("a", 1, date="01.31.2026")]
+    with pytest.raises(InputError, match="day first and dates with the month first"):
+        from_sales(both)
+    with pytest.raises(InputError, match="is declared month-first, but its dates are day-first"):
+        from_sales(both[:1], dates="month-first")
+
+
+def test_typed_dates_need_no_proof() -> None:
+    when = dt.datetime(2026, 3, 4, 15, 0)
+    lines = pl.DataFrame([line("a", 1, date=when)])
+    assert from_sales(lines).quality.first == "2026-03-04"
+
+
+def test_a_few_bad_lines_are_told_and_many_refused(frame: Engine) -> None:
+    lines = [line("a", 1.0) for _ in range(99)] + [line("a", 1.0, date="31.02.2026")]
+    sold = from_sales(frame(lines))
+    assert (sold.quality.unreadable, sold.quality.counted) == (1, 99)
+    with pytest.raises(RejectedRowsError, match=r"1 of 100 lines cannot be read: 1.00%"):
+        from_sales(frame(lines), max_rejected=0.001)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"product_id": None}, "product_id"),
+        ({"quantity": None}, "quantity"),
+        ({"unit_price": None}, "unit_price"),
+        ({"quantity": 1e16}, "quantity"),
+        ({"discount": 1.5}, "discount"),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_said(changed: dict[str, Any], told: str) -> None:
+    lines = [line("a", 1.0, discount=0.0) | changed, line("c", 1.0, discount=0.0)]
+    with pytest.raises(RejectedRowsError) as caught:
+        from_sales(lines)
+    assert caught.value.problems[0].pointer == f"/0/{told}"
+    assert from_sales(lines, max_rejected=0.5).quality.unreadable == 1
+
+
+def test_a_line_with_neither_price_nor_total_is_unreadable() -> None:
+    lines = [line("a", 1.0, line_total=None), line("c", 1.0, None, line_total=None)]
+    sold = from_sales(lines, max_rejected=0.5)
+    assert sold.quality.unreadable == 1
+    assert sold.products["product_id"].to_list() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "There are no rows"),
+        ([{"product_id": 1, "date": "2026-01-01", "quantity": 1}], "unit_price .or line_total."),
+        ([{"quantity": 1, "unit_price": 1}], "Missing column: product_id, date"),
+        ([line("POST", 1.0)], "No line counts"),
+    ],
+)
+def test_unusable_lines_are_refused(lines: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        from_sales(lines)
+
+
+@pytest.mark.parametrize(
+    ("period", "told"),
+    [(("2026-02-30", None), "cannot be read"), (("2026-03-02", "2026-03-01"), "before it begins"),
+     ("2026", "cannot be read")],
+)  # fmt: skip
+def test_periods_that_are_none_are_refused(period: Any, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        from_sales([line("a", 1)], period=period)
+
+
+def test_currencies_are_not_mixed() -> None:
+    with pytest.raises(InputError, match="mix currencies"):
+        from_sales([line("a", 1, currency="EUR"), line("c", 1, currency="USD")])
+
+
+def test_rules_are_read_from_toml(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text('not_products = ["Fee"]\nadjustments = ""\nnet_credit_notes = false\n')
+    rules = Rules.load(file)
+    assert rules == Rules(not_products=("Fee",), adjustments="", net_credit_notes=False)
+    file.write_text("not_products = 3\n")
+    with pytest.raises(InputError, match="It is a list of texts"):
+        Rules.load(file)
+    file.write_text("unknown = 3\n")
+    with pytest.raises(InputError, match="is no rule"):
+        Rules.load(file)
+    with pytest.raises(NotFoundError):
+        Rules.load(tmp_path / "none.toml")
+    with pytest.raises(InputError, match="regular expression"):
+        Rules(credit_notes="(")
+
+
+def test_a_folder_and_a_pattern_are_read_whole(tmp_path: Path) -> None:
+    for kind in ("csv", "parquet", "ndjson"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        for month in (1, 2):
+            made = pl.DataFrame([line("a", month, date=f"2026-0{month}-15")])
+            getattr(made, f"write_{kind}")(folder / f"{month}.{kind}")
+        for place in (folder, folder / f"*.{kind}"):
+            sold = from_sales(place)
+            assert sold.products["units_sold"].to_list() == [3.0], place
+    with pytest.raises(NotFoundError, match="No file fits"):
+        from_sales(tmp_path / "x*.csv")
+    (tmp_path / "csv" / "3.csv").write_text("product_id,date\n1,2026-01-01\n")
+    with pytest.raises(UnreadableError, match="other columns than"):
+        from_sales(tmp_path / "csv")
+
+
+def test_uci_adds_up_to_its_known_totals(test_data: Data) -> None:
+    path = test_data(UCI)
+    all_of_it = from_sales(path, rules=Rules.none())
+    assert all_of_it.quality.lines == 105_335
+    assert all_of_it.products.height + all_of_it.set_aside.height == 3_159
+    assert all_of_it.quality.net_revenue == pytest.approx(1_807_019.93, abs=0.005)
+    assert all_of_it.quality["returned"].lines == 2_118
+    sold_only = Rules(adjustments="", not_products=(), not_product_pattern="",
+                      net_credit_notes=False)  # fmt: skip
+    assert from_sales(path, rules=sold_only).quality.net_revenue == pytest.approx(
+        2_038_742.59, abs=0.005
+    )
+
+
+def test_uci_says_what_is_wrong_with_it(test_data: Data) -> None:
+    sold = from_sales(test_data(UCI))
+    found = {finding.name for finding in sold.quality.findings}
+    assert found >= {"returned", "credit_note", "not_a_product", "zero_price", "case_variants",
+                     "names_differ", "nothing_left"}  # fmt: skip
+    assert {e["product_id"] for e in sold.quality["not_a_product"].examples} <= {"POST", "D", "M"}
+    analysis = shelfwise.analyze(sold)
+    assert "no_stock" in {warning.code for warning in analysis.warnings}
+    classes = dict(analysis.abc()["abc_class"].value_counts().rows())
+    assert classes["N"] == sold.set_aside.height == analysis.summary["skipped"]
+    assert analysis.to_dict()["quality"]["lines"] == 105_335
+
+
+def test_northwind_adds_up_from_its_lines(test_data: Data) -> None:
+    orders = pl.read_csv(test_data("northwind/orders.csv")).select("order_id", date="order_date")
+    lines = pl.read_csv(test_data("northwind/order_details.csv")).join(orders, on="order_id")
+    products = pl.read_csv(test_data("northwind/products.csv"))
+    catalog = products.select("product_id", "product_name", "unit_price")
+    stock = products.select("product_id", "units_in_stock")
+    sold = from_sales(lines, catalog=catalog, stock=stock)
+    assert sold.quality.net_revenue == pytest.approx(1_265_793.04, abs=0.05)
+    assert sold.period == (dt.date(1996, 7, 4), dt.date(1998, 5, 6))
+    analysis = shelfwise.analyze(sold)
+    assert analysis.summary["products"] == 77
+    best = analysis.products.filter(pl.col("product_id") == "38").row(0, named=True)
+    assert best["units_sold"] == 623
+    assert best["revenue"] == pytest.approx(141_396.74, abs=0.01)
+    assert sum(row["stock"] == 0 for row in analysis.products.iter_rows(named=True)) == 5
+
+
+def test_adventureworks_month_first_dates_and_unsold_products(
+    test_data: Data, tmp_path: Path
+) -> None:
+    catalog = pl.read_csv(test_data("adventureworks/AdventureWorks_Products.csv")).select(
+        product_id="ProductKey", name="ProductName", price="ProductPrice", unit_cost="ProductCost"
+    )
+    prices = catalog.select(ProductKey="product_id", UnitPrice="price")
+    for year in (2017, 2018, 2019):
+        read = pl.read_csv(test_data(f"adventureworks/AdventureWorks_Sales_{year}.csv"))
+        read.join(prices, on="ProductKey").write_csv(tmp_path / f"{year}.csv")
+    sold = from_sales(tmp_path, catalog=catalog)
+    assert sold.quality.lines == 56_046
+    assert sold.period == (dt.date(2017, 1, 1), dt.date(2019, 6, 30))
+    assert sold.quality.net_revenue == pytest.approx(24_914_586.82, abs=0.5)
+    assert sold.products.height == 293
+    assert sold.products.filter(pl.col("units_sold") == 0).height == 163
+    cost = (sold.products["unit_cost"] * sold.products["units_sold"]).sum()
+    assert cost == pytest.approx(14_456_871.39, abs=0.5)
