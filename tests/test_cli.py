@@ -281,7 +281,7 @@ def test_explain_asks_for_the_location_of_a_product_in_two(
     file.write_text("\n".join(["product_id,name,price,units_sold,stock,location", *lines]))
     asked = ended("explain", file, "7")
     assert asked.returncode == 3
-    assert "several locations: Bonn, Rom" in asked.stderr
+    assert "several locations: 'Bonn', 'Rom'" in asked.stderr
     assert ended("explain", file, "7", "--location", "Bonn").returncode == 0
 
 
@@ -586,3 +586,20 @@ def test_wrong_calls_for_order_lines_are_told(
     done = ended("analyze", *arguments)
     assert done.returncode == 2
     assert told in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_a_pipe_is_written_to_and_a_link_followed(
+    call: Callable[..., Any], shop: Path, tmp_path: Path
+) -> None:
+    pipe, link, real = (tmp_path / name for name in ("pipe", "link.csv", "real.csv"))
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        call("analyze", shop, "-o", pipe, "--format", "csv")
+        assert reader.stdout
+        piped = reader.stdout.read()
+    assert pipe.is_fifo()
+    real.write_text("old")
+    link.symlink_to(real)
+    call("analyze", shop, "-o", link)
+    assert link.is_symlink()
+    assert real.read_bytes() == piped

@@ -95,3 +95,11 @@ def test_starts_do_not_disturb_each_other() -> None:
         assert inertia_of(given, None, centers) == pytest.approx(one, rel=1e-9)
     fewer, _ = kmeans(given, starts=4)
     np.testing.assert_allclose(fewer, together[:4], rtol=0, atol=1e-12)
+
+
+def test_a_cluster_that_gives_its_only_point_away_keeps_its_center() -> None:
+    given = np.array([[0.0, 0.0], [1 / 3, 1.0], [2 / 3, 1.0]])
+    first = np.array([[50.0, 50.0], [0.69, -0.63], [1 / 3, 1.0]])
+    (center,), (inertia,) = kmeans(given, starts=first[None])
+    assert np.isfinite(center).all()
+    assert np.isfinite(inertia)

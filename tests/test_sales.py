@@ -108,6 +108,34 @@ def test_a_line_is_left_out_for_one_reason_only() -> None:
     assert quality.left_out == 1
 
 
+@pytest.mark.parametrize(
+    ("lines", "setting"),
+    [
+        ([line("a", 1, order_id=f"A{n}") for n in range(9)], "adjustments"),
+        ([line("m", 1), line("s", 2), line("x", 3)], "not_products"),
+    ],
+)
+def test_a_default_that_takes_much_is_asked_about(
+    lines: list[dict[str, Any]], setting: str
+) -> None:
+    with pytest.raises(InputError, match=f"set the rule {setting}"):
+        from_sales(lines)
+    rules = Rules(adjustments="", not_products=("POST",))
+    assert from_sales(lines, rules=rules).quality.left_out == 0
+
+
+def test_ids_are_judged_once_a_product() -> None:
+    lines = [line("a", 1), line(" a ", 2), line("  ", 4), line("x" * 300, 8), line("b\x07", 1)]
+    sold = from_sales(lines, max_rejected=0.9)
+    assert dict(sold.products.select("product_id", "units_sold").rows()) == {"a": 3.0}
+    assert sold.quality.unreadable == 3
+    assert {e["reason"] for e in sold.quality["unreadable"].examples} == {
+        "product_id is empty",
+        "product_id has 300 characters; at most 255 are allowed",
+        "product_id has the control character U+0007",
+    }
+
+
 def test_credit_notes_are_netted_or_left_out() -> None:
     lines = [line("a", 5, order_id="1"), line("a", -2, order_id="C2")]
     netted = from_sales(lines)
@@ -242,7 +270,7 @@ def test_a_line_with_neither_price_nor_total_is_unreadable() -> None:
         ([], "There are no rows"),
         ([{"product_id": 1, "date": "2026-01-01", "quantity": 1}], "unit_price .or line_total."),
         ([{"quantity": 1, "unit_price": 1}], "Missing column: product_id, date"),
-        ([line("POST", 1.0)], "No line counts"),
+        ([line("a", 1.0, status="void")], "No line counts"),
     ],
 )
 def test_unusable_lines_are_refused(lines: list[dict[str, Any]], message: str) -> None:

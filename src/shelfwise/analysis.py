@@ -284,8 +284,11 @@ class Analysis:
     def _row(self, product_id: int | str, location: str | None) -> dict[str, Any]:
         products = nw.from_native(self.products)
         found = products.filter(nw.col("product_id").cast(nw.String) == str(product_id))
-        if location is not None and "location" in found.collect_schema().names():
-            found = found.filter(nw.col("location").cast(nw.String) == location)
+        if location is not None:
+            if "location" not in found.collect_schema().names():
+                raise InputError("These products have no column location.", "Leave it out.")
+            place = nw.col("location").cast(nw.String).fill_null("")
+            found = found.filter(place == str(location))
         found = found.head(LISTED_PLACES)
         if isinstance(found, nw.LazyFrame):
             found = found.collect(backend="polars")
@@ -300,7 +303,7 @@ class Analysis:
         if len(rows) > 1:
             raise InputError(
                 f"Product {excerpt(product_id)} stands in several locations: "
-                f"{', '.join(str(row['location']) for row in rows)}.",
+                f"{', '.join(sorted(repr(_place(row['location'])) for row in rows))}.",
                 "Say which: explain(product_id, location=...), --location.",
             )
         return {k: v.as_py() if hasattr(v, "as_py") else v for k, v in rows[0].items()}
@@ -345,6 +348,12 @@ class Analysis:
         first, *rest = repr(self).splitlines()
         items = "".join(f"<li>{html.escape(line.strip())}</li>" for line in rest)
         return f"<div><strong>{html.escape(first)}</strong><ul>{items}</ul></div>"
+
+
+def _place(location: Any) -> str:
+    """A location as `explain` takes it; the empty text where there is none."""
+    location = location.as_py() if hasattr(location, "as_py") else location
+    return "" if frames.is_missing(location) else str(location)
 
 
 _CODED = {

@@ -78,7 +78,9 @@ def encode(
     if analysis.table.height >= COLUMNAR_ROWS and not explain:
         series = _series(given, results)
         if series is not None:
-            return itertools.chain([head], _json_rows(*series), [tail])
+            parts = itertools.chain([head], _json_rows(*series), [tail])
+            # What fits one part is sent with its length; only the longest answers are not.
+            return parts if analysis.table.height > PART_ROWS else list(parts)
     columns = given | results
     make = _row_maker(tuple(columns))
     rows = [make(*values) for values in zip(*_lists(columns), strict=True)]
@@ -117,7 +119,7 @@ def _rows(analysis: "Analysis") -> tuple[dict[str, Any], Arrays]:
     else:
         table = analysis.table.rank("_key", "rank")  # type: ignore[assignment]  # Arrays stay so
         given = {
-            name: _plain(values) if name in COLUMN and COLUMN[name].kind == "date" else values
+            name: values if isinstance(values, pl.Series) else _plain(values)
             for name, values in source.given.items()
         }
         if source.frame is not None:
@@ -129,16 +131,19 @@ def _rows(analysis: "Analysis") -> tuple[dict[str, Any], Arrays]:
 def _plain(values: Values) -> Values:
     """Values of a frame as JSON has them: dates as text, decimals as numbers, gaps as null."""
     kinds = set(map(type, values))
-    if kinds <= {int, str, bool, type(None)}:
-        return values
-    return [_plain_value(value) for value in values]
+    plain = kinds <= _SCALARS and not (float in kinds and any(value != value for value in values))
+    return values if plain else [_plain_value(value) for value in values]
 
 
 def _plain_value(value: Any) -> Any:
     if frames.is_missing(value):
         return None
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, Decimal):
         return float(value)
+    if isinstance(value, str):
+        return str(value)
     return value.isoformat() if as_date_like(value) else value
 
 
@@ -259,7 +264,10 @@ def _series(
 
 def _mends(values: Values) -> bool:
     """True where every float has a fraction, so that `.0` marks just the integers."""
-    numbers = np.array(values, np.float64)
+    try:
+        numbers = np.array(values, np.float64)
+    except OverflowError:
+        return False
     whole = np.count_nonzero(numbers == np.floor(numbers))
     integers = sum(map(int.__instancecheck__, values))
     return whole == integers and bool(np.abs(numbers).max() < 1e15)

@@ -86,13 +86,18 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One thing that lines are marked for: where it shows, and what follows."""
+    """One thing that lines are marked for: where it shows, and what follows.
+
+    A mark of products is looked for once a product, with all its lines; it comes after
+    the marks of lines that leave out.
+    """
 
     name: str
     action: Action
     meaning: str
     needs: frozenset[str]
     lines: Callable[[Rules], nw.Expr | None]
+    of: Literal["line", "product"] = "line"
 
 
 def _in(column: str, values: Collection[str]) -> nw.Expr | None:
@@ -102,7 +107,15 @@ def _in(column: str, values: Collection[str]) -> nw.Expr | None:
 
 
 def _matches(column: str, pattern: str) -> nw.Expr | None:
-    return nw.col(column).cast(nw.String).str.contains(pattern) if pattern else None
+    if not pattern:
+        return None
+    text = nw.col(column).cast(nw.String)
+    first = re.match(r"\^\[([A-Za-z0-9]+)\]", pattern)
+    if not first:
+        return text.str.contains(pattern)
+    # A look at the first character spares most lines the regular expression.
+    likely = text.str.slice(0, 1).is_in(list(first[1]))
+    return nw.when(likely).then(text.str.contains(pattern)).otherwise(nw.lit(False))
 
 
 def _not_product(rules: Rules) -> nw.Expr | None:
@@ -118,12 +131,12 @@ def _credit_note(rules: Rules, *, netted: bool) -> nw.Expr | None:
 MARKS = (
     Mark("cancelled", "left out", "The order's status says that it was cancelled.",
          frozenset({"status"}), lambda rules: _in("status", rules.cancelled)),
-    Mark("not_a_product", "left out", "Postage, fees and other codes that are no product.",
-         frozenset({"product_id"}), _not_product),
     Mark("adjustment", "left out", "Bookkeeping, such as bad debts, by the order's number.",
          frozenset({"order_id"}), lambda rules: _matches("order_id", rules.adjustments)),
     Mark("credit_note_left_out", "left out", "A credit note, by the order's number.",
          frozenset({"order_id"}), lambda rules: _credit_note(rules, netted=False)),
+    Mark("not_a_product", "left out", "Postage, fees and other codes that are no product.",
+         frozenset({"product_id"}), _not_product, of="product"),
     Mark("credit_note", "counted", "A credit note, by the order's number; netted.",
          frozenset({"order_id"}), lambda rules: _credit_note(rules, netted=True)),
     Mark("returned", "counted", "Units below 0: taken from what was sold.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +118,15 @@ def given_frame(source: Source) -> pl.DataFrame:
 
 def series(name: str, values: Values) -> pl.Series:
     """A list of Python values as a column; a mixture of text and numbers becomes text."""
+    if isinstance(values, pl.Series):
+        return values.alias(name)
+    if not set(map(type, values)) - {type(None)} <= {str}:
+        values = [_plain(value) for value in values]
     if name in COLUMN and COLUMN[name].kind == "id" and len(set(map(type, values))) > 1:
         values = [str(value) for value in values]
     try:
         return pl.Series(name, values, strict=True)
-    except TypeError:
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
         kinds = set(map(type, values)) - {type(None)}
         if kinds <= {int, float}:
             return pl.Series(name, values, strict=False)
@@ -130,6 +135,15 @@ def series(name: str, values: Values) -> pl.Series:
             None if v is None else msgspec.json.encode(v, enc_hook=str).decode() for v in values
         ]
         return pl.Series(name, texts)
+
+
+def _plain(value: Any) -> Any:
+    """A value as Python has it: None for what is missing, numpy's own and decimals as numbers."""
+    if frames.is_missing(value):
+        return None
+    if isinstance(value, np.generic):
+        return value.item()
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _open_path(path: Path, engine: Engine | None) -> tuple[Any, list[str]]:

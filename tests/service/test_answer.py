@@ -236,6 +236,7 @@ LONG: dict[str, dict[str, list[Any]]] = {
     "unknown keys": {"units_sold": [150, 3.7], "x": [1, 2.5], "y": ["1", None], "z": [True, False]},
     "large unknown integers": {"units_sold": [150, 3.7], "x": [2**64, -(2**63), 1]},
     "huge unknown integers": {"units_sold": [150, 3.7], "x": [2**130, 1]},
+    "integers beyond floats": {"units_sold": [150, 3.7], "x": [10**310, 1.5]},
     "nested": {"units_sold": [150, 3.7], "x": [{"a": [1, 2.0, {"b": None}]}, [], {'",{': "},{"}]},
 }  # fmt: skip
 
@@ -274,12 +275,21 @@ def test_a_long_answer_is_made_in_parts_of_so_many_rows(monkeypatch: pytest.Monk
     assert rows == [0, PART, PART, PART, 1, 0]
 
 
-def test_only_a_long_answer_has_no_length_in_advance(door: Door) -> None:
+def test_an_answer_of_one_part_has_its_length(door: Door) -> None:
     for size in (LARGE - 1, LARGE):
         reply = door(json.dumps(long_shop("integers and fractions", size)).encode())
         assert reply.ok()["summary"]["products"] == size
-        length = None if size == LARGE else str(len(reply.body))
-        assert reply.headers.get("content-length") == length
+        assert reply.headers["content-length"] == str(len(reply.body))
+
+
+def test_only_an_answer_of_several_parts_has_no_length(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shelfwise.answer.PART_ROWS", LARGE)
+    for size, told in ((LARGE, True), (LARGE + 1, False)):
+        body = json.dumps(long_shop("integers and fractions", size))
+        reply = client.post(PATH, data=body, content_type="application/json")
+        assert ("Content-Length" in reply.headers) is told
 
 
 @pytest.mark.parametrize("size", [3, 50, LARGE])

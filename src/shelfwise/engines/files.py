@@ -208,7 +208,8 @@ def unreadable(path: Path | str, error: Exception) -> UnreadableError:
     """The engine's complaint about a file, its first line only."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # DuckDB says on which line of a CSV, what it found there, then a page of advice.
-    told = [line for line in lines if line.startswith(("Expected Number", "Value with"))]
+    marks = ("Expected Number", "Value with", "Invalid unicode")
+    told = [line for line in lines if line.startswith(marks)]
     first = (
         re.sub(r"^(?:[A-Za-z ]*Error(?: on|:) ?)+", "", lines[0]) if lines else "no reason given"
     )
@@ -322,6 +323,17 @@ def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
         sys.stdout.buffer.flush()
         return
     path = Path(target)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        # A device or a pipe is written to; it must not be replaced by a file.
+        buffer = io.BytesIO()
+        write_to(buffer)
+        try:
+            with path.open("wb") as device:
+                device.write(buffer.getbuffer())
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error}.") from error
+        return
+    path = path.resolve()  # Through a link the file that it leads to is written.
     if not path.parent.is_dir():
         raise NotFoundError(f"There is no folder {path.parent}.")
     if path.is_dir():

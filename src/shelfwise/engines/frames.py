@@ -79,6 +79,8 @@ def is_missing(value: Any) -> bool:
         return value is None or bool(value != value)
     except TypeError:
         return True
+    except ValueError:  # An array, which compares value by value.
+        return False
 
 
 def to_duckdb(native: Any) -> Any:

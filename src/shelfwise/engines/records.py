@@ -186,17 +186,21 @@ def _fast(
 def _packed(values: list[Any], *, typed: bool) -> Values:
     """A series where all values are of one type, so that each comes back as it came.
 
-    A series of floats would hide integers, one of integers booleans: there the types are
-    looked at, unless `typed` decoding has let no boolean in.
+    A series of floats would hide integers: there the types are looked at even after
+    `typed` decoding, which has let in nothing else that a series would change.
     """
+    if not typed:
+        # A series is not strict with numpy's values, which convert themselves.
+        types = set(map(type, values)) - {type(None)}
+        if len(types) != 1 or not types <= {str, bool, int, float}:
+            return values
     try:
         series = pl.Series(values, strict=True)
     except (TypeError, ValueError, OverflowError):
         return values
-    if series.dtype in (pl.String, pl.Boolean) or (typed and series.dtype == pl.Int64):
-        return series
-    one_type = len(set(map(type, values)) - {type(None)}) == 1
-    return series if one_type and series.dtype in (pl.Int64, pl.Float64) else values
+    if typed and series.dtype == pl.Float64 and len(set(map(type, values)) - {type(None)}) > 1:
+        return values
+    return series if series.dtype in (pl.String, pl.Boolean, pl.Int64, pl.Float64) else values
 
 
 def _numbers(values: Values, column: Column, *, typed: bool = False) -> NDArray[np.float64] | None:
@@ -250,7 +254,7 @@ def _fine_text(values: list[str], column: Column, escaped: bool) -> bool:
 
 def _fine_series(values: pl.Series, column: Column, escaped: bool) -> bool:
     """The same for a series, whose type and nulls need just one look."""
-    if values.dtype != pl.String:
+    if column.kind == "boolean" or values.dtype != pl.String:
         return values.dtype == {"boolean": pl.Boolean, "id": pl.Int64}.get(column.kind) and not (
             column.required and values.has_nulls()
         )

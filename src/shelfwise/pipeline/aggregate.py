@@ -72,6 +72,7 @@ def aggregate(lines: Any, marks: Sequence[Mark], by: Sequence[str]) -> Any:
         "gross_units": nw.col("_sold").sum(),
         "gross_revenue": nw.col("_taken").sum(),
         "lines": counts.sum(),
+        "_n": nw.len(),
         "first_sale": nw.col("_day").min(),
         "last_sale": nw.col("_day").max(),
     }

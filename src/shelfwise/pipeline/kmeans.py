@@ -21,6 +21,7 @@ Labels = NDArray[np.int8]
 K, SEED = 3, 42
 TRIALS = 2 + int(np.log(K))
 TOLERANCE, MOST_STEPS = 1e-4, 300
+TINY = float(np.finfo(float).tiny)
 PART = 4096
 """Points looked at together: they stay in the cache, and BLAS starts no threads for them."""
 
@@ -126,7 +127,9 @@ def _lloyd(points: Points, centers: Floats, least_shift: float) -> Floats:
         if not sums[:, :, -1].all():
             for start in np.flatnonzero((sums[:, :, -1] == 0).any(axis=1)):
                 _relocate(points, centers[start], labels[start], sums[start])
-        moved = sums[:, :, :-1] / sums[:, :, -1:]
+        counts = sums[:, :, -1:]
+        # A cluster that gave its only point away keeps its center.
+        moved = np.where(counts > 0, sums[:, :, :-1] / np.maximum(counts, TINY), centers)
         shift = np.square(moved - centers).sum(axis=(1, 2))
         going = (shift > least_shift) & (labels != before).any(axis=1)
         centers, before = moved, labels

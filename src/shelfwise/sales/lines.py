@@ -9,7 +9,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from shelfwise.cells import Rejection, refuse_currencies
+from shelfwise.cells import CONTROL, Rejection, complaint, refuse_currencies
 from shelfwise.columns import COLUMN, COLUMNS, LINES, Column, resolve
 from shelfwise.engines import files, frames
 from shelfwise.errors import InputError, Problem, RejectedRowsError, excerpt
@@ -22,6 +22,8 @@ from shelfwise.rules import Mark, Rules
 LINE = {column.name: column for column in LINES}
 UNREADABLE_KEPT = 1_000
 MAX_REJECTED = 0.01
+DOUBTFUL = 0.25
+"""A default that leaves out more lines than this share is asked about, not believed."""
 
 Day = dt.date | str
 Period = tuple[Day | None, Day | None] | None
@@ -92,22 +94,21 @@ def from_sales(
     contract = _contract(names)
     frame = days(frame, "date", dates)
     frame, total, unreadable, problems = _readable(frame, contract)
-    share = unreadable / total
-    if unreadable == total or share > max_rejected:
-        raise RejectedRowsError(
-            f"{unreadable:,} of {total:,} lines cannot be read: {share:.2%}, more than the "
-            f"{max_rejected:.2%} allowed. First: {problems[0].reason}.",
-            "Mend them, or allow more with max_rejected (--max-rejected).",
-            tuple(Problem(p.pointer, p.reason) for p in problems[:50]),
-            unreadable,
-        )
-    marks = [*_outside(period), *marks_of([*names, "revenue", "_computed"], rules)]
-    frame = marked(valued(frame), rules, marks)
-    counted = _collect(aggregate(frame, marks, ["product_id"]))
-    counted = counted.with_columns(pl.col("product_id").cast(pl.String))
+    _refuse_above(max_rejected, total, unreadable, problems)
+    marks = [*_outside(period), *marks_of(names, rules)]
+    of_lines = [mark for mark in marks if mark.of == "line"]
+    frame = marked(valued(frame), rules, of_lines)
+    counted = _collect(aggregate(frame, of_lines, ["product_id"]))
+    counted, more, unnamed = _identified(counted)
+    unreadable, problems = unreadable + more, [*problems, *unnamed]
+    _refuse_above(max_rejected, total, unreadable, problems)
+    for mark in marks:
+        if mark.of == "product":
+            counted = _left_out(counted, mark, rules, of_lines)
     if "currency" in names:
         refuse_currencies({*counted["currency"], *counted["_other_currency"]})
     quality = _quality(frame, counted, marks, total, unreadable, problems)
+    _doubt(quality, rules)
     if quality.first is None or quality.last is None:
         raise InputError("No line counts.", f"All {total:,} were left out:\n{quality}")
     counted = _named(frame, counted)
@@ -152,7 +153,9 @@ def _contract(names: Sequence[str]) -> dict[str, Column]:
             f"Missing column: {missing}.",
             "Rename yours, or map it: columns={'theirs': 'ours'}, --map theirs=ours.",
         )
-    wanted = {name: LINE[name] for name in LINE if name in names}
+    # Texts are judged once a product, not once a line: see `_identified`.
+    judged = ("number", "date", "id")
+    wanted = {name: LINE[name] for name in LINE if name in names and LINE[name].kind in judged}
     alone = {"unit_price", "line_total"} & set(names)
     if len(alone) == 1:
         (price,) = alone
@@ -168,7 +171,8 @@ def _readable(frame: Any, contract: dict[str, Column]) -> tuple[Any, int, int, l
     refuse_kinds(contract, schema)
     bad = nw.lit(False)
     for name, column in contract.items():
-        bad = bad | is_bad(column, schema[name])
+        absent = nw.col(name).is_null()
+        bad = bad | (absent if column.kind == "id" else is_bad(column, schema[name]))
     if {"unit_price", "line_total"} <= contract.keys():
         prices = [number_of(n, schema[n]).is_null() for n in ("unit_price", "line_total")]
         bad = bad | (prices[0] & prices[1])
@@ -187,8 +191,84 @@ def _readable(frame: Any, contract: dict[str, Column]) -> tuple[Any, int, int, l
         for name, column in contract.items()
         if column.kind == "number"
     }
-    frame = frame.with_columns(**numbers)
-    return frame.select(*contract), int(total), int(unreadable or 0), problems
+    frame = frame.with_columns(**numbers).drop("_bad")
+    return frame, int(total), int(unreadable or 0), problems
+
+
+def _refuse_above(share: float, total: int, unreadable: int, problems: Sequence[Rejection]) -> None:
+    """RejectedRowsError where more than a share of the lines cannot be read, or all."""
+    if unreadable and (unreadable == total or unreadable > share * total):
+        raise RejectedRowsError(
+            f"{unreadable:,} of {total:,} lines cannot be read: {unreadable / total:.2%}, more "
+            f"than the {share:.2%} allowed. First: {problems[0].reason}.",
+            "Mend them, or allow more with max_rejected (--max-rejected).",
+            tuple(Problem(p.pointer, p.reason) for p in problems[:50]),
+            unreadable,
+        )
+
+
+def _doubt(quality: Quality, rules: Rules) -> None:
+    """InputError where a default takes a good part of the lines for something else.
+
+    Order numbers such as A1001 may be bookkeeping in one shop and all orders of another.
+    """
+    for found in quality.findings:
+        setting = {"adjustment": "adjustments", "not_a_product": "not_products"}.get(found.name)
+        default = setting is not None and getattr(rules, setting) == getattr(Rules(), setting)
+        if setting and default and found.lines > DOUBTFUL * quality.lines:
+            raise InputError(
+                f"{found.lines / quality.lines:.0%} of the lines would be left out as "
+                f"{found.name.replace('_', ' ')}, such as {found.examples[0]}.",
+                f"Say what they are: set the rule {setting} (Rules({setting}=...), --rules).",
+            )
+
+
+def _identified(counted: pl.DataFrame) -> tuple[pl.DataFrame, int, list[Rejection]]:
+    """The products whose id is one, with names that are fit to show; and the others' lines."""
+    column = LINE["product_id"]
+    counted = counted.with_columns(pl.col("product_id").cast(pl.String).str.strip_chars())
+    wrong = nw.from_native(counted).with_columns(_bad=is_bad(column, nw.String())).to_native()
+    bad = wrong.filter("_bad")
+    problems = [
+        Rejection(None, "product_id", value, complaint(column, value) or "")
+        for value in bad["product_id"].head(UNREADABLE_KEPT)
+    ]
+    good = wrong.filter(~pl.col("_bad")).drop("_bad")
+    if good["product_id"].is_duplicated().any():
+        good = _added_up(good)
+    if "name" in good.columns:
+        shown = pl.col("name", "_other_name").str.replace_all(CONTROL.pattern, " ")
+        shown = shown.str.strip_chars().str.slice(0, LINE["name"].max_length)
+        good = good.with_columns(pl.when(shown != "").then(shown).name.keep())
+    return good, int(bad["_n"].sum()), problems
+
+
+def _added_up(counted: pl.DataFrame) -> pl.DataFrame:
+    """One row an id, where blanks around it made several."""
+    least = pl.col("first_sale", "^_other_.*$").min()
+    most = pl.col("last_sale", "^name$", "^currency$").max()
+    others = pl.exclude("product_id", "first_sale", "last_sale", "name", "currency", "^_other_.*$")
+    return counted.group_by("product_id").agg(least, most, others.sum())
+
+
+def _left_out(
+    counted: pl.DataFrame, mark: Mark, rules: Rules, of_lines: Sequence[Mark]
+) -> pl.DataFrame:
+    """The sums with whole products left out: what counted of them moves to the mark."""
+    found = mark.lines(rules)
+    assert found is not None  # `marks_of` chose those that are
+    hit = nw.from_native(counted).select(hit=found)["hit"].fill_null(False).to_native()
+    moved = {"lines": "lines", "units": "units_sold", "revenue": "net_revenue"}
+    emptied = ["lines", "units_sold", "net_revenue", "gross_units", "gross_revenue"]
+    for other in of_lines:
+        if other.action != "left out":
+            emptied += [f"_{kind}_{other.name}" for kind in moved]
+    return counted.with_columns(
+        *(pl.when(hit).then(pl.col(n)).otherwise(0).alias(f"_{k}_{mark.name}")
+          for k, n in moved.items()),
+        *(pl.when(hit).then(0).otherwise(pl.col(n)).alias(n) for n in emptied),
+        *(pl.when(~hit).then(pl.col(n)).alias(n) for n in ("first_sale", "last_sale")),
+    )  # fmt: skip
 
 
 def _outside(period: Period) -> list[Mark]:
@@ -247,14 +327,21 @@ def _quality(
     for mark in marks:
         lines = int(sums[f"_lines_{mark.name}"])
         if lines:
-            some = frame.filter(nw.col(f"_is_{mark.name}") == 1).select(*shown).head(EXAMPLES)
+            touched = counted.filter(pl.col(f"_lines_{mark.name}") > 0)
+            if mark.of == "line":
+                one_of = nw.col(f"_is_{mark.name}") == 1
+            else:
+                ids = touched["product_id"].head(EXAMPLES).to_list()
+                text = nw.col("product_id").cast(nw.String).str.strip_chars()
+                one_of = text.is_in(ids) & (nw.col("_counts") == 1)
+            some = frame.filter(one_of).select(*shown).head(EXAMPLES)
             findings.append(
                 Finding(
                     mark.name,
                     mark.action,
                     mark.meaning,
                     lines,
-                    products=counted.filter(pl.col(f"_lines_{mark.name}") > 0).height,
+                    products=touched.height,
                     units=float(sums[f"_units_{mark.name}"]),
                     revenue=float(sums[f"_revenue_{mark.name}"]),
                     examples=tuple(map(_plain, _collect(some).rows(named=True))),

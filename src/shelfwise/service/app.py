@@ -75,7 +75,7 @@ def create_app(settings: Settings | None = None, **given: Any) -> Flask:
 
 
 def warm_up() -> None:
-    """Import what the first fit would wait for (some seconds), before any request comes."""
+    """Import what the first fit would wait for, before any request comes."""
     from shelfwise.run import analyze
 
     analyze([EXAMPLE[0], *(EXAMPLE[0] | {"product_id": n, "price": n} for n in range(1, 9))])
