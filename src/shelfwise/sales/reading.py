@@ -1,0 +1,109 @@
+"""Rows opened under our names, and order lines checked one by one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import polars as pl
+
+from shelfwise.cells import Rejection
+from shelfwise.columns import LINES, Column, resolve
+from shelfwise.engines import files, frames
+from shelfwise.errors import InputError, Problem, RejectedRowsError
+from shelfwise.pipeline.check import explain, is_bad, number_of, refuse_kinds
+
+LINE = {column.name: column for column in LINES}
+UNREADABLE_KEPT = 1_000
+"""Reasons kept in memory; all unreadable lines are counted."""
+
+
+def opened(source: Any, mapping: Mapping[str, str] | None, contract: Sequence[Column]) -> Any:
+    """The source as a Narwhals frame with our names, and our columns only."""
+    if isinstance(source, str | Path):
+        source = files.open_many(source)
+    elif isinstance(source, Sequence):
+        if not source:
+            raise InputError("There are no rows.", "Give at least one.")
+        source = pl.DataFrame(source, infer_schema_length=None, strict=False)
+    frame = frames.open_frame(source, None).frame
+    theirs = frame.collect_schema().names()
+    renaming, _ = resolve(theirs, mapping, tuple(contract))
+    known = {column.name for column in contract}
+    names = {t: renaming.get(t, t) for t in theirs if renaming.get(t, t) in known}
+    opened = frame.select(*(nw.col(theirs).alias(ours) for theirs, ours in names.items()))
+    if isinstance(opened, nw.DataFrame):
+        # Products come back in Polars, so rows of pandas and PyArrow are counted there too.
+        return nw.from_native(frames.plain_text(opened).to_polars())
+    return opened
+
+
+def contract_of(names: Sequence[str]) -> dict[str, Column]:
+    """The columns of the lines, with the price required where there is no total."""
+    absent = [column.name for column in LINES if column.required and column.name not in names]
+    if absent or not {"unit_price", "line_total"} & set(names):
+        missing = ", ".join([*absent, *([] if absent else ["unit_price (or line_total)"])])
+        raise InputError(
+            f"Missing column: {missing}.",
+            "Rename yours, or map it: columns={'theirs': 'ours'}, --map theirs=ours.",
+        )
+    # Texts are judged once a product, not once a line: see `_identified`.
+    judged = ("number", "date", "id")
+    wanted = {name: LINE[name] for name in LINE if name in names and LINE[name].kind in judged}
+    alone = {"unit_price", "line_total"} & set(names)
+    if len(alone) == 1:
+        (price,) = alone
+        wanted[price] = replace(wanted[price], required=True)
+    return wanted
+
+
+def readable(frame: Any, contract: dict[str, Column]) -> tuple[Any, int, int, list[Rejection]]:
+    """The lines that keep the contract, with numbers as floats; and what the others lack."""
+    if isinstance(frame, nw.DataFrame):
+        frame = frame.with_row_index("_row")
+    schema = frame.collect_schema()
+    refuse_kinds(contract, schema)
+    bad = nw.lit(False)
+    for name, column in contract.items():
+        absent = nw.col(name).is_null()
+        bad = bad | (absent if column.kind == "id" else is_bad(column, schema[name]))
+    if {"unit_price", "line_total"} <= contract.keys():
+        prices = [number_of(n, schema[n]).is_null() for n in ("unit_price", "line_total")]
+        bad = bad | (prices[0] & prices[1])
+    frame = frame.with_columns(_bad=bad)
+    ones = nw.when(nw.col("_bad")).then(1).otherwise(0).sum()
+    ((total, unreadable),) = collected(frame.select(n=nw.len(), bad=ones)).rows()
+    if not total:
+        raise InputError("There are no order lines.", "Give at least one.")
+    problems: list[Rejection] = []
+    if unreadable:
+        problems = explain(frame, contract, schema, most=UNREADABLE_KEPT)
+        problems = problems or [Rejection(None, "unit_price", None, "no price and no total")]
+        frame = frame.filter(~nw.col("_bad"))
+    numbers = {
+        name: number_of(name, schema[name])
+        for name, column in contract.items()
+        if column.kind == "number"
+    }
+    frame = frame.with_columns(**numbers).drop("_bad")
+    return frame, int(total), int(unreadable or 0), problems
+
+
+def refuse_above(share: float, total: int, unreadable: int, problems: Sequence[Rejection]) -> None:
+    """RejectedRowsError where more than a share of the lines cannot be read, or all."""
+    if unreadable and (unreadable == total or unreadable > share * total):
+        raise RejectedRowsError(
+            f"{unreadable:,} of {total:,} lines cannot be read: {unreadable / total:.2%}, more "
+            f"than the {share:.2%} allowed. First: {problems[0].reason}.",
+            "Mend them, or allow more with max_rejected (--max-rejected).",
+            tuple(Problem(p.pointer, p.reason) for p in problems[:50]),
+            unreadable,
+        )
+
+
+def collected(frame: Any) -> pl.DataFrame:
+    if isinstance(frame, nw.LazyFrame):
+        frame = frame.collect(backend="polars")
+    native = frame.to_native()
+    return native if isinstance(native, pl.DataFrame) else frame.to_polars()
