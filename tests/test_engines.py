@@ -1,6 +1,10 @@
 """One body on every engine: the judge's numbers come out, and the frame comes back as it was."""
 
+import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -14,6 +18,7 @@ from hypothesis import Phase, given, settings
 import shelfwise
 from kinds import DUCKDB, ENGINES, Engine, columns_of
 from reference import Judgement, abc, judge, key, minmax, winsor
+from shelfwise.errors import SettingError
 from shelfwise.pipeline import table as tables
 from shelfwise.pipeline.table import Arrays, Frame
 from shelfwise.profile import Profile
@@ -488,3 +493,45 @@ def test_scores_that_agree_to_a_billionth_are_tied(frame: Engine) -> None:
     assert key(judged.scores[1]) == key(judged.scores[2])
     got = frame.read(shelfwise.analyze(frame(rows)).products)
     assert got[1]["rank"] == got[2]["rank"]
+
+
+@pytest.mark.parametrize("setting", ["lots", "2", "-1GB"])
+def test_a_limit_that_is_none_is_refused(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELFWISE_DUCKDB_MEMORY", setting)
+    with pytest.raises(SettingError, match="SHELFWISE_DUCKDB_MEMORY"):
+        shelfwise.analyze([product(n) for n in range(3)], engine="duckdb")
+
+
+@pytest.mark.slow
+def test_duckdb_spills_where_its_limit_is_below_the_data(tmp_path: Path) -> None:
+    """1 M products with long names, 100 MB of memory: the same answer, from the disk."""
+    path = tmp_path / "many.parquet"
+    rng = np.random.default_rng(4)
+    n = 1_000_000
+    pl.DataFrame(
+        {
+            "product_id": np.arange(n),
+            "name": [f"{i:0200}" for i in range(n)],
+            "price": rng.lognormal(3, 1, n),
+            "units_sold": rng.integers(0, 500, n),
+            "stock": rng.integers(0, 500, n),
+        }
+    ).write_parquet(path)
+    code = (
+        "import sys, shelfwise; a = shelfwise.analyze(sys.argv[1], engine='duckdb'); "
+        "print(a.summary['tiers'], a.model.id)"
+    )
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", code, path],
+            env=os.environ | limits,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for limits in (
+            {},
+            {"SHELFWISE_DUCKDB_MEMORY": "100MB", "SHELFWISE_DUCKDB_FOLDER": str(tmp_path / "s")},
+        )
+    ]
+    assert found[0] == found[1]

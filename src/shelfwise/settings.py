@@ -5,6 +5,7 @@ Each is read from the environment as `SHELFWISE_NAME`; a secret also from the fi
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,12 @@ def _key(text: str) -> str:
     return text
 
 
+def _size(text: str) -> str:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)? ?([KMGT]i?B|%)", text, re.IGNORECASE):
+        raise ValueError("must be a size such as 512MB, 2GB or 80%")
+    return text
+
+
 def _data_dir() -> Path:
     base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(base) / "shelfwise"
@@ -83,6 +90,8 @@ SETTINGS = (
         "Host names served, with commas; none: all with a key, else loopback.",
     ),
     Setting("behind_proxy", False, _flag, "A reverse proxy stands in front; needs an API key."),
+    Setting("duckdb_memory", "", _size, "Memory that DuckDB may take, such as 2GB; none: its own."),
+    Setting("duckdb_folder", None, Path, "Folder that DuckDB spills to; none: beside the work."),
     Setting("coreset_rows", 5_000, _count, "Above this, clusters are fitted on a grid coreset."),
 )
 
@@ -104,6 +113,8 @@ class Settings:
     max_connections: int
     hosts: tuple[str, ...]
     behind_proxy: bool
+    duckdb_memory: str
+    duckdb_folder: Path | None
     coreset_rows: int
 
 

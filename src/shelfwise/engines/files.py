@@ -82,8 +82,7 @@ def open_relation(path: Path, kind: str, *, keep: bool = False) -> Any:
     _must_be_file(path)
     if kind == "csv" and _encoding(path) != "utf-8":
         return frames.to_duckdb(_read_latin_1(path))
-    connection = duckdb.connect()
-    connection.execute("SET enable_progress_bar = false")
+    connection = frames.connected(ordered=not keep)
     try:
         if kind == "parquet":
             return connection.read_parquet(_literal(path))
@@ -157,8 +156,7 @@ def _read_json(path: Path, kind: str) -> pl.DataFrame:
 def _open_all(paths: list[Path], kind: str) -> Any:
     import duckdb
 
-    connection = duckdb.connect()
-    connection.execute("SET enable_progress_bar = false")
+    connection = frames.connected()
     places = [_literal(path) for path in paths]
     try:
         if kind == "parquet":
@@ -171,7 +169,7 @@ def _open_all(paths: list[Path], kind: str) -> Any:
                     f"{path} has other columns than {paths[0]}.", "Give files of one layout."
                 )
         relation = connection.read_csv(
-            places,  # type: ignore[arg-type]  # it takes a list, its types do not say so
+            places,
             columns=dict.fromkeys(names, "VARCHAR"), auto_detect=False, header=True,
             sep=separator, quotechar='"', escapechar='"',
         )  # fmt: skip

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from shelfwise.errors import InputError, MissingExtraError, UnsupportedError
+from shelfwise.errors import InputError, MissingExtraError, SettingError, UnsupportedError
+from shelfwise.settings import load_settings
 
 Lazy = nw.LazyFrame[Any]
 Engine = Literal["duckdb", "polars"]
@@ -83,12 +84,35 @@ def is_missing(value: Any) -> bool:
         return False
 
 
-def to_duckdb(native: Any) -> Any:
-    """The rows of an in-memory frame as a relation of a connection of its own."""
+def connected(*, ordered: bool = False) -> Any:
+    """A DuckDB database of its own in memory, within the limits of the settings.
+
+    Keeping the order of rows costs memory; it is for what is read into memory anyway.
+    """
     import duckdb
 
-    connection = duckdb.connect()
-    return connection.from_arrow(
+    settings = load_settings()
+    limits: dict[str, Any] = {}
+    if settings.duckdb_memory:
+        limits["memory_limit"] = settings.duckdb_memory
+    if settings.duckdb_folder:
+        limits["temp_directory"] = str(settings.duckdb_folder)
+    try:
+        connection = duckdb.connect(config=limits)
+    except duckdb.Error as error:
+        raise SettingError(
+            f"DuckDB cannot start within {limits}: {str(error).splitlines()[0]}",
+            "See SHELFWISE_DUCKDB_MEMORY and SHELFWISE_DUCKDB_FOLDER.",
+        ) from error
+    connection.execute("SET enable_progress_bar = false")
+    if not ordered:
+        connection.execute("SET preserve_insertion_order = false")
+    return connection
+
+
+def to_duckdb(native: Any) -> Any:
+    """The rows of an in-memory frame as a relation of a connection of its own."""
+    return connected().from_arrow(
         pl.DataFrame(native) if not hasattr(native, "__arrow_c_stream__") else native
     )
 

@@ -204,7 +204,8 @@ def _quality(
             if mark.of == "line":
                 one_of = nw.col(f"_is_{mark.name}") == 1
             else:
-                ids = touched["product_id"].head(EXAMPLES).to_list()
+                most = touched.sort(f"_lines_{mark.name}", "product_id", descending=[True, False])
+                ids = most["product_id"].head(EXAMPLES).to_list()
                 text = nw.col("product_id").cast(nw.String).str.strip_chars()
                 one_of = text.is_in(ids) & (nw.col("_counts") == 1)
             some = frame.filter(one_of).select(*shown).head(EXAMPLES)
