@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 import shelfwise
 from kinds import Engine
 from reference import abc, effective_weights, gini, hhi, judge
+from shelfwise.errors import InputError
 from shelfwise.pipeline.table import Arrays
 from shelfwise.pipeline.totals import ABC, abc_class, abc_cuts, concentration
 
@@ -186,3 +188,25 @@ def test_any_measure_can_be_classed(frame: Engine) -> None:
     assert margin["gross_margin"].to_list() == [135.0, 80.0, 45.0, 0.0]
     with pytest.raises(shelfwise.InputError):
         analysis.abc("name")
+
+
+def test_classes_and_concentration_within_a_group_are_those_of_the_group_alone(
+    frame: Engine,
+) -> None:
+    values = [80.0, 15, 5, 90, 5, 5, 0, 30]
+    rows = [
+        row | {"category": place}
+        for row, place in zip(rows_of(values), [*"aaabbbb", None], strict=True)
+    ]
+    analysis = shelfwise.analyze(frame(rows))
+    classes = analysis.abc(within="category")
+    assert classes.columns == ["category", "product_id", "revenue", "abc_class"]
+    for place, expected in (("a", "ABC"), ("b", "ABBN"), (None, "A")):
+        mine = classes.filter(pl.col("category").eq_missing(place))
+        assert "".join(mine["abc_class"]) == expected
+    spread = analysis.concentration(within="category")
+    assert spread["category"].to_list() == ["a", "b", None]
+    alone = shelfwise.analyze(frame(rows[:3])).concentration()
+    assert spread.row(0, named=True) == {"category": "a"} | alone
+    with pytest.raises(InputError, match="no column 'brand' to group by"):
+        analysis.abc(within="brand")

@@ -177,34 +177,65 @@ class Analysis:
             {name: best_sellers_low(table, k) for name, table in low.items()},
         )
 
-    def concentration(self, measure: str = "revenue") -> dict[str, Any]:
-        """HHI, effective number, Gini, and how few products earn 80 % of a measure."""
-        return concentration(self._with_measure(measure), measure)
+    def concentration(self, measure: str = "revenue", within: str | None = None) -> Any:
+        """HHI, effective number, Gini, and how few products earn 80 % of a measure.
 
-    def abc(self, measure: str = "revenue") -> pl.DataFrame:
+        A dict; or, `within` a column such as category, a frame with a row for each value.
+        """
+        if within is None:
+            return concentration(self._with_measure(measure), measure)
+        rows = [
+            {within: group[within][0]} | concentration(_arrays(group, measure), measure)
+            for group in self._measured(measure, within).partition_by(within, maintain_order=True)
+        ]
+        return pl.DataFrame(rows, infer_schema_length=None).sort(within, nulls_last=True)
+
+    def abc(self, measure: str = "revenue", within: str | None = None) -> pl.DataFrame:
         """ABC classes by any measure: product_id, the measure, abc_class, largest first.
 
-        A metric (`gross_margin`, given unit costs) or a number column (`units_sold`).
+        A metric (`gross_margin`, given unit costs) or a number column (`units_sold`);
+        `within` a column such as category each value has classes of its own.
         """
-        table = self._with_measure(measure)
-        classes = abc_class(table.columns[measure], abc_cuts(table, measure))
-        table = table.with_columns({"_abc": classes})
-        if isinstance(table, Frame):
-            selected = table.frame.select("given product_id", measure, "_abc")
-            found: pl.DataFrame = selected.collect(backend="polars").to_native()
-            found = found.rename({"given product_id": "product_id"})
-        else:
-            ids = series("product_id", self._input("product_id", range(table.height)))
-            columns = {name: np.asarray(table.columns[name]) for name in (measure, "_abc")}
-            found = pl.DataFrame([ids, *(pl.Series(n, v) for n, v in columns.items())])
+        found = self._measured(measure, within)
+        groups = found.partition_by(within, maintain_order=True) if within else [found]
+        classed = []
+        for group in groups:
+            table = _arrays(group, measure)
+            codes = abc_class(table.columns[measure], abc_cuts(table, measure))
+            classed.append(group.with_columns(_abc=pl.Series(codes, dtype=pl.Int64)))
+        found = pl.concat(classed)
         sold = self.source.sold
-        if sold and sold.set_aside.height and measure in ("revenue", "units_sold"):
+        if sold and sold.set_aside.height and not within and measure in ("revenue", "units_sold"):
             # What returns have eaten up is not scored, but it has its class: N.
             values = "net_revenue" if measure == "revenue" else measure
             aside = sold.set_aside.select("product_id", pl.col(values).alias(measure), _abc=0)
             found = pl.concat([found, aside], how="vertical_relaxed")
         labels = pl.col("_abc").replace_strict(ABC, return_dtype=pl.String)
-        return found.select("product_id", measure, abc_class=labels).sort(measure, descending=True)
+        kept = found.select(*([within] if within else []), "product_id", measure, abc_class=labels)
+        first = [within, measure] if within else [measure]
+        return kept.sort(first, descending=[*([False] if within else []), True], nulls_last=True)
+
+    def _measured(self, measure: str, within: str | None) -> pl.DataFrame:
+        """product_id, the measure, and the column to group by where one is asked for."""
+        table = self._with_measure(measure)
+        names = ["product_id", *([within] if within else [])]
+        if isinstance(table, Frame):
+            known = self.source.names
+        else:
+            frame = self.source.frame
+            known = tuple(self.source.given if frame is None else frame.columns)
+        if within is not None and (within not in known or within in ("product_id", measure)):
+            raise InputError(
+                f"There is no column {excerpt(within)} to group by.",
+                f"The data has {', '.join(map(str, known[:30]))}.",
+            )
+        if isinstance(table, Frame):
+            given = [nw.col(f"given {name}").alias(name) for name in names]
+            selected = table.frame.select(*given, measure).collect(backend="polars")
+            return selected.to_native()  # type: ignore[no-any-return]  # Narwhals says Any
+        rows = range(table.height)
+        inputs = [series(name, self._input(name, rows)) for name in names]
+        return pl.DataFrame([*inputs, pl.Series(measure, np.asarray(table.columns[measure]))])
 
     def _with_measure(self, measure: str) -> Table:
         """The scored table, with a metric that the profile did not need, where it can be."""
@@ -348,6 +379,10 @@ class Analysis:
         first, *rest = repr(self).splitlines()
         items = "".join(f"<li>{html.escape(line.strip())}</li>" for line in rest)
         return f"<div><strong>{html.escape(first)}</strong><ul>{items}</ul></div>"
+
+
+def _arrays(frame: pl.DataFrame, measure: str) -> Arrays:
+    return Arrays({measure: frame[measure].to_numpy()})
 
 
 def _place(location: Any) -> str:
