@@ -519,7 +519,7 @@ def test_duckdb_spills_where_its_limit_is_below_the_data(tmp_path: Path) -> None
     ).write_parquet(path)
     code = (
         "import sys, shelfwise; a = shelfwise.analyze(sys.argv[1], engine='duckdb'); "
-        "print(a.summary['tiers'], a.model.id)"
+        "print(a.summary['tiers'], a.model.cut_high, a.model.cut_low, a.summary['top_product'])"
     )
     found = [
         subprocess.run(
