@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 import shelfwise
-from shelfwise import errors
+from shelfwise import errors, tables
 from shelfwise.cli import EXIT, app
 from shelfwise.columns import COLUMNS, LINES, Column
 from shelfwise.metrics import METRICS
@@ -231,6 +231,28 @@ Fields of `Rules`, keys of a file for `--rules`.
 """
 
 
+def warehouse() -> str:
+    parts = []
+    for name, columns, meaning in (
+        ("NAME_rejected", tables.REJECTED, "What was not scored."),
+        ("NAME_quality", tables.QUALITY, "What was found among order lines."),
+    ):
+        rows = [(code(n), str(kind), told) for n, (told, kind) in columns.items()]
+        parts.append(
+            f"## {name}\n{meaning}\n\n{table(('Column', 'Type', 'Meaning'), [*KEYS, *rows])}"
+        )
+    return f"""# Tables in a warehouse
+`--engine spark -o NAME` writes three tables; see [Spark](../how-to/spark.md).
+`NAME` itself has `run_id`, `as_of`, the given columns and those of scored products.
+
+{chr(10).join(f"{part}{chr(10)}" for part in parts)}"""
+
+
+KEYS = [
+    ("`run_id`", "String", "the run that made the row: 32 digits, the same in all three tables"),
+    ("`as_of`", "Date", "the day that the run speaks of"),
+]
+
 FOUND = {
     "unreadable": "Lines that break the contract: left out, and refused above max_rejected.",
     "outside_the_period": "Lines of days that were not asked for: left out.",
@@ -431,6 +453,7 @@ PAGES = {
     "api.md": api,
     "cli.md": command_line,
     "python.md": python,
+    "tables.md": warehouse,
 }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -40,6 +41,29 @@ def _duckdb(columns: Columns) -> Any:
     return _CONNECTION.cursor().from_arrow(_polars(columns))
 
 
+@cache
+def spark_session() -> Any:
+    """Spark in this process, on two cores; skips where it cannot be."""
+    pytest.importorskip("pyspark", reason="pyspark is not installed; make test-spark installs it")
+    from shelfwise.engines import spark
+    from shelfwise.errors import MissingExtraError
+
+    try:
+        session = spark.session("local[2]")
+    except MissingExtraError as error:
+        pytest.skip(f"{error} Then make test-spark runs this test.")
+    session.sparkContext.setLogLevel("OFF")
+    session.conf.set("spark.sql.shuffle.partitions", "2")
+    return session
+
+
+def _spark(columns: Columns) -> Any:
+    from shelfwise.engines import spark
+
+    spark_session()
+    return spark.of_frame(_polars(columns))
+
+
 @dataclass(frozen=True)
 class Engine:
     """One kind of frame: how to make it, and how to read what comes back."""
@@ -61,6 +85,8 @@ class Engine:
             rows = native.collect().to_dicts()
         elif self.name == "polars":
             rows = native.to_dicts()
+        elif self.name == "spark":
+            rows = native.toArrow().to_pylist()
         else:
             rows = native.pl().to_dicts()
         return rows if self.ordered else sorted(rows, key=lambda row: row[by])
@@ -71,6 +97,7 @@ class Engine:
 
 
 DUCKDB = Engine("duckdb", _duckdb, ordered=False)
+SPARK = Engine("spark", _spark, ordered=False)
 ENGINES = (
     Engine("pandas", _pandas),
     Engine("polars", _polars),

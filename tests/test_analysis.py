@@ -421,7 +421,7 @@ def test_a_key_that_is_no_text_is_said_so() -> None:
 
 
 def test_unknown_options_are_refused() -> None:
-    for option in ({"tiering": "abc"}, {"engine": "spark"}):
+    for option in ({"tiering": "abc"}, {"engine": "dask"}):
         with pytest.raises(shelfwise.InputError, match="It is one of"):
             analyze(RANGE, **option)  # type: ignore[arg-type]
 

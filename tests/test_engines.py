@@ -18,7 +18,8 @@ from hypothesis import Phase, given, settings
 import shelfwise
 from kinds import DUCKDB, ENGINES, Engine, columns_of
 from reference import Judgement, abc, judge, key, minmax, winsor
-from shelfwise.errors import SettingError
+from shelfwise.engines.frames import DuckDB
+from shelfwise.errors import SettingError, UnsupportedError
 from shelfwise.pipeline import table as tables
 from shelfwise.pipeline.table import Arrays, Frame
 from shelfwise.profile import Profile
@@ -314,6 +315,10 @@ def test_pandas_objects_with_its_own_missing_value_are_read() -> None:
 
 def test_engine_duckdb_takes_every_frame_there(frame: Engine) -> None:
     rows = lognormal(30)
+    if frame.name == "spark":
+        with pytest.raises(UnsupportedError, match="pyspark cannot move to duckdb"):
+            shelfwise.analyze(frame(rows), engine="duckdb")
+        return
     products = shelfwise.analyze(frame(rows), engine="duckdb").products
     assert isinstance(products, duckdb.DuckDBPyRelation)
     equals_the_judge(DUCKDB.read(products), judge(rows))
@@ -438,7 +443,7 @@ def test_clusters_of_a_coreset_are_the_same_in_memory_and_on_duckdb(
 
 def lazy_table(values: list[float]) -> Frame:
     relation = DUCKDB({"x": values})
-    return Frame(nw.from_native(relation), len(values), lambda frame: frame)
+    return Frame(nw.from_native(relation), len(values), DuckDB())
 
 
 # Wide and narrow ranges together; a number repeated many times is an adversary too.

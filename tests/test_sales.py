@@ -154,6 +154,14 @@ def test_a_total_wins_over_the_price_and_disagreement_is_told() -> None:
     assert from_sales([line("a", 2, line_total=20.0)]).quality.findings == ()
 
 
+def test_the_unit_cost_is_that_of_what_was_sold(frame: Engine) -> None:
+    lines = [line("a", 3, cost=2.0), line("a", -2, cost=9.0), line("a", 1, cost=6.0),
+             line("a", 4, cost=None)]  # fmt: skip
+    products = from_sales(frame(lines)).products
+    assert products["unit_cost"].to_list() == [3.0]  # (3 x 2 + 1 x 6) / 4
+    assert products["units_sold"].to_list() == [6.0]
+
+
 def test_the_catalogue_names_prices_and_adds_what_was_never_sold() -> None:
     catalog = [
         {"sku": 7, "name": "Lamp", "price": 30.0, "category": "Light"},
@@ -390,3 +398,66 @@ def test_adventureworks_month_first_dates_and_unsold_products(
     assert sold.products.filter(pl.col("units_sold") == 0).height == 163
     cost = (sold.products["unit_cost"] * sold.products["units_sold"]).sum()
     assert cost == pytest.approx(14_456_871.39, abs=0.5)
+
+
+def places() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    lines = [
+        line("a", 3, location="Bern"), line("a", -1, location="Bern"),
+        line("a", 5, location="Rome"), line("A2", 2, location="Rome"),
+        line("bulb", -4, location="Rome"), line("c", 9, 2.0, location=None),
+    ]  # fmt: skip
+    catalog = [
+        {"product_id": "a", "name": "Lamp", "parent_id": "L", "category": "Light", "brand": "X"},
+        {"product_id": "A2", "name": "Lamp", "parent_id": "L", "category": "Light", "brand": "X"},
+        {"product_id": "bulb", "name": "Bulb", "category": "Light", "brand": "Y"},
+        {"product_id": "c", "name": "Mug", "parent_id": None, "category": None, "brand": "X"},
+        {"product_id": "d", "name": "Cup", "parent_id": None, "category": "Cups", "brand": "X"},
+    ]
+    return lines, [row | {"price": 4.0, "unit_cost": 1.0} for row in catalog]
+
+
+def test_products_are_added_up_net_of_returns(frame: Engine) -> None:
+    lines, catalog = places()
+    sums = {}
+    for by in ("parent_id", "category", "brand"):
+        sold = from_sales(frame(lines), catalog=catalog, by=by)
+        sums[by] = {
+            row["product_id"]: (row["name"], row["units_sold"], row["products"])
+            for row in sold.products.iter_rows(named=True)
+        }
+        assert sold.quality.net_units == 14
+    assert sums["parent_id"] == {
+        "L": ("Lamp", 9.0, 2), "c": ("Mug", 9.0, 1), "d": ("Cup", 0.0, 1)
+    }  # fmt: skip
+    assert sums["category"] == {
+        "Light": ("Light", 5.0, 3), "(none)": ("(none)", 9.0, 1), "Cups": ("Cups", 0.0, 1)
+    }  # fmt: skip
+    # What came back of the bulb outweighs what Y sold: it is set aside, not scored.
+    assert sums["brand"] == {"X": ("X", 18.0, 4)}
+    assert sold.set_aside.rows() == [("Y", -4.0, -40.0, "-4.0 of units left after returns")]
+    variants = from_sales(frame(lines), catalog=catalog, by="parent_id").products
+    first = variants.filter(pl.col("product_id") == "L").row(0, named=True)
+    assert (first["brand"], first["category"], first["price"]) == ("X", "Light", 10.0)
+    assert first["unit_cost"] == 1.0
+
+
+def test_a_product_is_scored_in_each_location(frame: Engine) -> None:
+    lines, catalog = places()
+    stock = [{"product_id": p, "location": at, "stock": n} for p, at, n in
+             [("a", "Bern", 7), ("a", "Rome", 8), ("A2", "Rome", 9)]]  # fmt: skip
+    sold = from_sales(frame(lines[:-1]), stock=stock, by="location")
+    rows = sold.products.select("product_id", "location", "units_sold", "stock").rows()
+    assert rows == [("A2", "Rome", 2.0, 9.0), ("a", "Bern", 2.0, 7.0), ("a", "Rome", 5.0, 8.0)]
+    assert sold.set_aside.select("product_id", "location").rows() == [("bulb", "Rome")]
+    analysis = shelfwise.analyze(sold, group_by="location")
+    assert analysis.explain("a", "Rome").score > analysis.explain("a", "Bern").score
+    del catalog
+
+
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [("colour", "by is 'colour'"), ("location", "no location"), ("supplier", "Nothing says")],
+)
+def test_what_cannot_be_added_up_is_refused(by: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        from_sales([line("a", 1)], by=by)

@@ -13,6 +13,7 @@ ShelfwiseError
     MissingExtraError     an optional dependency is not installed
     NotFoundError         a product, a model or a file is not there
     OutputError           a result cannot be written
+    EngineError           DuckDB or Spark could not finish: memory, a killed job, no cluster
 ```
 
 Each carries a stable `code`, a `message` that says what is wrong and where, and a
@@ -120,6 +121,12 @@ class OutputError(ShelfwiseError):
     """A result cannot be written."""
 
     code = "not_written"
+
+
+class EngineError(ShelfwiseError):
+    """DuckDB or Spark could not finish: memory, a killed job, no cluster."""
+
+    code = "engine_failed"
 
 
 def excerpt(value: object, limit: int = 60) -> str:

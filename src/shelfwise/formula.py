@@ -48,7 +48,10 @@ def minimum(a: Values, b: Values) -> Values:
 
 def floor(value: Values) -> Values:
     """The largest whole number not above the value."""
-    return value.floor() if isinstance(value, nw.Expr) else np.floor(value)
+    if isinstance(value, nw.Expr):
+        # From 2^53 on every float is whole; Spark's floor gives integers, which overflow.
+        return nw.when(value.abs() < 2.0**53).then(value.floor()).otherwise(value)
+    return np.floor(value)
 
 
 def clip(value: Values, low: float, high: float) -> Values:

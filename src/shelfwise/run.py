@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from shelfwise.analysis import Analysis
 from shelfwise.cells import OnError, Rejection
+from shelfwise.engines.failures import failures
 from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, excerpt
 from shelfwise.model import Model, Tiering
@@ -38,7 +39,7 @@ def analyze(
     """Score products 0 to 100, tier them, cluster them, and say why.
 
     Args:
-        source: A pandas, Polars, PyArrow or DuckDB frame, the path of a CSV, JSON,
+        source: A pandas, Polars, PyArrow, DuckDB or Spark frame, the path of a CSV, JSON,
             NDJSON, Parquet, Arrow or XLSX file, or a list of dicts. One row a product;
             `shelfwise columns` lists the columns. Or what `from_sales` counted.
         profile: How to score: "standard", "robust", "margin", a Profile, or the path of
@@ -52,11 +53,13 @@ def analyze(
         on_error: For rows that break the contract: "reject" raises and lists them,
             "skip" sets them aside, "repair" first mends what is certainly meant.
         engine: "duckdb" keeps data and result there, for what memory does not hold;
-            "polars" brings a relation into memory.
+            "spark" takes them to Spark, where a text may also name a table; "polars"
+            brings what is on an engine into memory.
 
     Raises:
         InputError: The data is wrong; RejectedRowsError lists the rows.
         ProfileError, ModelError, NotFoundError: The profile, model or file is.
+        EngineError: DuckDB or Spark could not finish.
 
     Example:
         >>> analysis = analyze([
@@ -78,18 +81,19 @@ def analyze(
     sold = source if isinstance(source, Sold) else None
     if sold:
         source, period = sold.products, period or sold.period
-    opened = open_source(
-        source, chosen, mapping=columns, on_error=on_error, engine=engine, group_by=group_by
-    )
-    if sold:
-        opened.sold = sold
-        aside = sold.set_aside.select("product_id", "reason").rows()
-        opened.rejected += [Rejection(None, "product_id", *row) for row in aside]
-        opened.rejected_rows += len(aside)
-        opened.notices += about_lines(sold.quality, len(aside))
-    return analyze_source(
-        opened, chosen, tiering=tiering, model=model, group_by=group_by, period=period
-    )
+    with failures(source):
+        opened = open_source(
+            source, chosen, mapping=columns, on_error=on_error, engine=engine, group_by=group_by
+        )
+        if sold:
+            opened.sold = sold
+            aside = sold.set_aside.select("product_id", "reason").rows()
+            opened.rejected += [Rejection(None, "product_id", *row) for row in aside]
+            opened.rejected_rows += sold.not_scored
+            opened.notices += about_lines(sold.quality, sold.not_scored)
+        return analyze_source(
+            opened, chosen, tiering=tiering, model=model, group_by=group_by, period=period
+        )
 
 
 def analyze_source(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from shelfwise.cells import OnError, Rejection
 from shelfwise.columns import COLUMN, contract, resolve
-from shelfwise.engines import decode, files, frames, records
+from shelfwise.engines import decode, files, frames, records, spark, urls
 from shelfwise.engines.frames import Engine
 from shelfwise.engines.records import Values
 from shelfwise.errors import InputError, excerpt
@@ -58,7 +58,7 @@ def open_source(
     """Open what the user gave: a path, a frame, or a list of dicts."""
     supposed: list[str] = []
     if isinstance(source, str | Path):
-        source, supposed = _open_path(Path(source), engine)
+        source, supposed = _open_path(source, engine)
     if isinstance(source, Sequence) and not isinstance(source, str | bytes):
         return _from_rows(source, profile, mapping, on_error, engine, group_by)
     opened = frames.open_frame(source, engine)
@@ -79,7 +79,7 @@ def open_source(
         unknown = {name: f"given {name}" for name in names if name not in wanted}
         checked = check(frame.rename(unknown) if unknown else frame, wanted, on_error)
         lazy = _computable(checked.frame, names, group_by)
-        result = Source(Frame(lazy, checked.height, frames.compute_once), names=tuple(names))
+        result = Source(Frame(lazy, checked.height, frames.keeper(lazy)), names=tuple(names))
     else:
         extra = [group_by] if group_by and group_by not in wanted else []
         checked = check(frames.plain_text(frame.select(*wanted, *extra)), wanted, on_error)
@@ -146,8 +146,14 @@ def _plain(value: Any) -> Any:
     return float(value) if isinstance(value, Decimal) else value
 
 
-def _open_path(path: Path, engine: Engine | None) -> tuple[Any, list[str]]:
+def _open_path(source: str | Path, engine: Engine | None) -> tuple[Any, list[str]]:
     """What a path holds, and what was supposed in reading it."""
+    if engine == "spark":
+        return spark.read(source), []
+    if urls.is_url(source):
+        relation = urls.open_url(str(source))
+        return relation if engine == "duckdb" else files.collect(relation, str(source)), []
+    path = Path(source)
     if str(path) == "-":
         return _from_input(files.read_bytes(path))
     kind = files.kind_of(path)
@@ -195,7 +201,7 @@ def _from_rows(
     )
     source = from_records(read, group_by)
     source.notices = _renamed(found) + _stepped_aside(aside) + source.notices
-    if engine != "duckdb":
+    if engine not in ("duckdb", "spark"):
         return source
     frame = given_frame(source)
     if "_oversold" in source.table.columns:

@@ -13,6 +13,7 @@ from shelfwise.cli.scoring import analyze, explain
 from shelfwise.cli.screen import complain, err, out
 from shelfwise.cli.serving import demo, serve
 from shelfwise.errors import (
+    EngineError,
     InputError,
     MissingExtraError,
     ModelError,
@@ -32,6 +33,7 @@ EXIT: dict[type[ShelfwiseError], int] = {
     SettingError: 7,
     MissingExtraError: 8,
     OutputError: 9,
+    EngineError: 10,
     InputError: 3,
     ShelfwiseError: 1,
 }

@@ -1,6 +1,7 @@
 """The commands that score a file: analyze and explain."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,7 +50,19 @@ def analyze(
         typer.Option(help="table, json, csv, ndjson, parquet, arrow; by -o's ending if not given."),
     ] = None,
     engine: Annotated[
-        str | None, typer.Option(help="polars or duckdb; by the file's size by default.")
+        str | None, typer.Option(help="polars, duckdb or spark; by the file's size by default.")
+    ] = None,
+    master: Annotated[
+        str | None, typer.Option(help="With spark: local[2], spark://..., yarn, sc://host.")
+    ] = None,
+    input: Annotated[
+        str | None, typer.Option("--input", help="FILE in another way; with spark also a table.")
+    ] = None,
+    mode: Annotated[
+        str, typer.Option(help="With spark, for what is there: error, overwrite or append.")
+    ] = "error",
+    as_of: Annotated[
+        str | None, typer.Option(help="With a table as output: its day, 2026-03-31.")
     ] = None,
     sales: Annotated[
         str | None,
@@ -71,25 +84,43 @@ def analyze(
     rules: Annotated[
         str | None, typer.Option(help="With --sales: which lines count, a .toml file.")
     ] = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            help="With --sales, what a row is: product_id, location (a product there), "
+            "parent_id, brand, category or supplier."
+        ),
+    ] = "product_id",
     max_rejected: Annotated[
         str, typer.Option(help="With --sales: share of lines that may be unreadable.")
     ] = "1%",
 ) -> None:
     """Score the products of a file, or those that order lines sold."""
-    kind = _output_kind(output, format)
+    kind = _output_kind(output, format, engine)
+    file = file or input
     if (file is None) is (sales is None):
         raise typer.BadParameter("Give a file of products, or --sales with order lines.")
-    with busy(f"Scoring {file or sales}"):
+    if engine != "spark" and (master or as_of or mode != "error"):
+        raise typer.BadParameter("--master, --mode and --as-of go with --engine spark.")
+    with busy(f"Scoring {file or sales}", _rows(file or str(sales))):
+        if engine == "spark":
+            _start_spark(master)
         source: Any = file
         if sales is not None:
-            source = _sold(sales, catalog, stock, first, last, dates, rules, max_rejected, mapping)
+            source = _sold(
+                sales, catalog, stock, first, last, dates, rules, max_rejected, by, mapping, engine
+            )
             mapping = None
+        # What was counted comes in memory, or in the engine that counted it.
+        where = engine if sales is None else None
         analysis = score(
-            source, profile, tiering, group_by, mapping, on_error, period_days, model, engine
+            source, profile, tiering, group_by, mapping, on_error, period_days, model, where
         )
         if save_model:
             analysis.model.save(save_model)
-        if kind != "table":
+        if kind == "spark":
+            _write_on_spark(analysis, str(output), mode, as_of)
+        elif kind != "table":
             _write(analysis, output or "-", kind)
     if kind == "table" or (output and output != "-"):
         show_analysis(analysis, rows=kind == "table")
@@ -131,7 +162,9 @@ def _sold(
     dates: str | None,
     rules: str | None,
     max_rejected: str,
+    by: str,
     mapping: list[str] | None,
+    engine: str | None,
 ) -> Any:
     from shelfwise.rules import Rules
     from shelfwise.sales import from_sales
@@ -147,6 +180,8 @@ def _sold(
         columns=_mapping(mapping),
         dates=dates,  # type: ignore[arg-type]  # just compared
         max_rejected=_share(max_rejected),
+        by=by,
+        engine="spark" if engine == "spark" else None,
     )
 
 
@@ -210,9 +245,44 @@ def _mapping(pairs: list[str] | None) -> dict[str, str]:
     return mapping
 
 
-def _output_kind(output: str | None, format: str | None) -> str:
+def _rows(source: str) -> int | None:
     from shelfwise.engines import files
 
+    return files.rows_in(source)
+
+
+def _start_spark(master: str | None) -> None:
+    from shelfwise.engines import spark
+
+    spark.session(master)
+
+
+def _write_on_spark(analysis: Any, target: str, mode: str, as_of: str | None) -> None:
+    """Tables by name, or a folder of files that Spark writes."""
+    from shelfwise import tables
+    from shelfwise.engines import files, spark
+
+    if mode not in spark.MODES:
+        raise typer.BadParameter(f"--mode {mode}: write one of {', '.join(spark.MODES)}.")
+    day = None
+    if as_of:
+        try:
+            day = date.fromisoformat(as_of)
+        except ValueError as error:
+            raise typer.BadParameter(f"--as-of {as_of}: write 2026-03-31.") from error
+    if spark.is_table(target):
+        run = tables.write(analysis, target, mode, day)  # type: ignore[arg-type]
+        out.print(f"Run {run.run_id} of {run.as_of} stands in {target}, {target}_rejected "
+                  f"and {target}_quality.", markup=False)  # fmt: skip
+    else:
+        spark.write(analysis.products, target, mode, files.kind_of(Path(target)))
+
+
+def _output_kind(output: str | None, format: str | None, engine: str | None) -> str:
+    from shelfwise.engines import files
+
+    if engine == "spark" and output not in (None, "-") and format is None:
+        return "spark"
     known = ("table", *files.OUTPUTS)
     if format is None:
         if output is None:

@@ -150,9 +150,37 @@ def _number(value: float) -> str:
     return f"{value:,.2f}" if abs(value) >= 100 else f"{value:.4g}"
 
 
+class Pace:
+    """How far the pass over the data is, and how fast."""
+
+    def __init__(self, rows: int | None) -> None:
+        self._rows = rows
+        self._before = 0.0
+        self._start = time.monotonic()
+
+    def told(self) -> str:
+        """For example ": 43 % of this pass, 5.2 million rows/s"; nothing where nothing tells."""
+        from shelfwise.engines import frames
+
+        now, done = time.monotonic(), frames.progress()
+        if done is None or done < self._before:
+            self._start, self._before = now, done or 0.0
+        if done is None:
+            return ""
+        self._before = done
+        told = f": {done:.0%} of this pass"
+        if self._rows and done > 0 and now > self._start:
+            told += f", {self._rows * done / (now - self._start) / 1e6:.1f} million rows/s"
+        return told
+
+
 @contextmanager
-def busy(what: str) -> Iterator[None]:
-    """A moving bar on the terminal once something takes longer than a second."""
+def busy(what: str, rows: int | None = None) -> Iterator[None]:
+    """What goes on, on the terminal, once it takes longer than a second.
+
+    With how much of the pass over the data is done, where the engine tells, and how many
+    of its `rows` pass a second, where they are known.
+    """
     if not err.is_terminal:
         yield
         return
@@ -164,9 +192,10 @@ def busy(what: str) -> Iterator[None]:
         if done.wait(1.0):
             return
         start = time.monotonic() - 1.0
+        pace = Pace(rows)
         with err.status(escape(what)) as status:
             while not done.wait(0.5):
-                status.update(f"{escape(what)} ({time.monotonic() - start:.0f} s)")
+                status.update(f"{escape(what)} ({time.monotonic() - start:.0f} s){pace.told()}")
 
     thread = Thread(target=show, daemon=True)
     thread.start()

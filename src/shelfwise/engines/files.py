@@ -15,10 +15,12 @@ from typing import IO, Any
 import polars as pl
 
 from shelfwise.engines import decode, frames
+from shelfwise.engines.failures import unreadable
 from shelfwise.errors import (
     MissingExtraError,
     NotFoundError,
     OutputError,
+    ShelfwiseError,
     UnreadableError,
     UnsupportedError,
     excerpt,
@@ -111,7 +113,7 @@ def open_many(source: str | Path) -> Any:
 
     The files are of one kind and have the same columns; CSV is kept in the engine.
     """
-    paths = _expanded(Path(source))
+    paths = expanded(Path(source))
     kinds = {kind_of(path) for path in paths}
     if len(kinds) > 1:
         raise UnsupportedError(
@@ -128,9 +130,10 @@ def open_many(source: str | Path) -> Any:
     return _open_all(paths, kind)
 
 
-def _expanded(source: Path) -> list[Path]:
+def expanded(source: Path) -> list[Path]:
+    """The files of a folder, those that a pattern fits, or the one named."""
     if source.is_dir():
-        known = [p for p in sorted(source.iterdir()) if p.is_file() and _is_known(p)]
+        known = [p for p in sorted(source.rglob("*")) if p.is_file() and _is_known(p, source)]
         if not known:
             raise NotFoundError(f"The folder {source} has no file of a known kind.")
         return known
@@ -142,9 +145,25 @@ def _expanded(source: Path) -> list[Path]:
     return [source]
 
 
-def _is_known(path: Path) -> bool:
+def _is_known(path: Path, folder: Path) -> bool:
+    """Whether it is data: not what engines keep beside it, such as `_SUCCESS`, `_temporary`."""
     endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    return bool(endings) and endings[-1] in KINDS and not path.name.startswith((".", "_"))
+    kept_beside = any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+    return bool(endings) and endings[-1] in KINDS and not kept_beside
+
+
+def rows_in(source: str) -> int | None:
+    """How many rows Parquet files have, by what stands at their end; None for others."""
+    try:
+        paths = expanded(Path(source))
+        if {kind_of(path) for path in paths} != {"parquet"}:
+            return None
+        from pyarrow import parquet
+
+        return sum(int(parquet.read_metadata(path).num_rows) for path in paths)
+    except (ShelfwiseError, OSError, ValueError):
+        # Arrow's errors are ValueErrors. Whoever reads the file itself says what is wrong.
+        return None
 
 
 def _read_json(path: Path, kind: str) -> pl.DataFrame:
@@ -192,7 +211,7 @@ def separated(separator: str) -> list[str]:
     return {",": [], "\t": ["tabs between cells"]}.get(separator, [f"{separator} between cells"])
 
 
-def collect(relation: Any, path: Path) -> pl.DataFrame:
+def collect(relation: Any, path: Path | str) -> pl.DataFrame:
     """A relation's rows in memory, in the order of the file."""
     import duckdb
 
@@ -200,18 +219,6 @@ def collect(relation: Any, path: Path) -> pl.DataFrame:
         return relation.pl()  # type: ignore[no-any-return]  # duckdb says Any
     except duckdb.Error as error:
         raise unreadable(path, error) from error
-
-
-def unreadable(path: Path | str, error: Exception) -> UnreadableError:
-    """The engine's complaint about a file, its first line only."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # DuckDB says on which line of a CSV, what it found there, then a page of advice.
-    marks = ("Expected Number", "Value with", "Invalid unicode")
-    told = [line for line in lines if line.startswith(marks)]
-    first = (
-        re.sub(r"^(?:[A-Za-z ]*Error(?: on|:) ?)+", "", lines[0]) if lines else "no reason given"
-    )
-    return UnreadableError(f"{path} cannot be read: {'. '.join([first, *told])[:300]}")
 
 
 def _must_be_file(path: Path) -> None:
@@ -234,10 +241,11 @@ def _header(path: Path) -> tuple[str, list[str]]:
             first = file.readline(1_000_000)
     except (OSError, EOFError, zlib.error) as error:
         raise UnreadableError(f"{path} cannot be read: {error}.") from error
-    return _header_line(first, str(path))
+    return header_line(first, str(path))
 
 
-def _header_line(line: bytes, path: str) -> tuple[str, list[str]]:
+def header_line(line: bytes, path: str) -> tuple[str, list[str]]:
+    """The separator and the column names of a CSV's first line."""
     if line.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in line:
         raise UnreadableError(f"{path} is not UTF-8 but UTF-16, or no text.", "Save it as UTF-8.")
     first = line.decode("utf-8", "replace")
@@ -261,7 +269,7 @@ def _read_latin_1(path: Path) -> pl.DataFrame:
 
 def parse_csv(body: bytes) -> tuple[pl.DataFrame, list[str]]:
     """CSV from standard input, every column as text; and what was supposed of it."""
-    separator, _ = _header_line(body.split(b"\n", 1)[0], "Standard input")
+    separator, _ = header_line(body.split(b"\n", 1)[0], "Standard input")
     try:
         return pl.read_csv(body, separator=separator, infer_schema=False), separated(separator)
     except pl.exceptions.PolarsError as error:

@@ -1,5 +1,6 @@
 """Frames in and out: whatever the user holds, as Narwhals sees it, and back again."""
 
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from shelfwise.errors import InputError, MissingExtraError, SettingError, Unsupp
 from shelfwise.settings import load_settings
 
 Lazy = nw.LazyFrame[Any]
-Engine = Literal["duckdb", "polars"]
+Engine = Literal["duckdb", "polars", "spark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Opened:
 
 
 def open_frame(source: Any, engine: Engine | None) -> Opened:
-    """A pandas, Polars, PyArrow or DuckDB frame; UnsupportedError for anything else.
+    """A pandas, Polars, PyArrow, DuckDB or Spark frame; UnsupportedError for anything else.
 
     A Polars LazyFrame is computed once, because every statistic would compute it anew.
     """
@@ -39,22 +40,37 @@ def open_frame(source: Any, engine: Engine | None) -> Opened:
     except TypeError as error:
         raise UnsupportedError(
             f"A {type(source).__module__}.{type(source).__name__} cannot be analyzed.",
-            "Give a pandas, Polars, PyArrow or DuckDB frame, a path, or a list of dicts.",
+            "Give a pandas, Polars, PyArrow, DuckDB or Spark frame, a path, or a list of dicts.",
         ) from error
     give_back: Callable[[Any], Any] = lambda native: native  # noqa: E731  (one of two)
     if frame.implementation.is_polars() and isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
         give_back = lambda native: native.lazy()  # noqa: E731
-    if isinstance(frame, nw.LazyFrame) and not frame.implementation.is_duckdb():
-        raise UnsupportedError(
-            f"Frames of {frame.implementation} are not supported yet.",
-            "Give a pandas, Polars, PyArrow or DuckDB frame, or a path.",
-        )
+    if isinstance(frame, nw.LazyFrame):
+        _refuse_unknown(frame, engine)
     if engine == "duckdb" and isinstance(frame, nw.DataFrame):
         return Opened(nw.from_native(to_duckdb(frame.to_native())))
+    if engine == "spark" and isinstance(frame, nw.DataFrame):
+        from shelfwise.engines import spark
+
+        return Opened(nw.from_native(spark.of_frame(frame.to_polars())))
     if engine == "polars" and isinstance(frame, nw.LazyFrame):
         return Opened(frame.collect(backend="polars"))
     return Opened(frame, give_back)
+
+
+def _refuse_unknown(frame: Lazy, engine: Engine | None) -> None:
+    """UnsupportedError for lazy frames that no engine here carries, or not this one."""
+    name = frame.implementation
+    if not (name.is_duckdb() or name.is_pyspark() or name.is_pyspark_connect()):
+        raise UnsupportedError(
+            f"Frames of {name} are not supported.",
+            "Give a pandas, Polars, PyArrow, DuckDB or Spark frame, or a path.",
+        )
+    if engine not in (None, "polars", "duckdb" if name.is_duckdb() else "spark"):
+        raise UnsupportedError(
+            f"A frame of {name} cannot move to {engine}.", "Leave the engine out."
+        )
 
 
 def plain_text(frame: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
@@ -104,10 +120,25 @@ def connected(*, ordered: bool = False) -> Any:
             f"DuckDB cannot start within {limits}: {str(error).splitlines()[0]}",
             "See SHELFWISE_DUCKDB_MEMORY and SHELFWISE_DUCKDB_FOLDER.",
         ) from error
-    connection.execute("SET enable_progress_bar = false")
+    # Followed, so that a command can tell how far it is, but not printed.
+    connection.execute("SET enable_progress_bar = true")
+    connection.execute("SET enable_progress_bar_print = false")
     if not ordered:
         connection.execute("SET preserve_insertion_order = false")
+    _CONNECTIONS.add(connection)
     return connection
+
+
+_CONNECTIONS: "weakref.WeakSet[Any]" = weakref.WeakSet()
+
+
+def progress() -> float | None:
+    """How much of the query that runs now is done, 0 to 1; None where nothing tells."""
+    for connection in list(_CONNECTIONS):
+        done = float(connection.query_progress())
+        if 0 <= done <= 100:
+            return done / 100
+    return None
 
 
 def to_duckdb(native: Any) -> Any:
@@ -117,10 +148,27 @@ def to_duckdb(native: Any) -> Any:
     )
 
 
-def compute_once(frame: Lazy) -> Lazy:
-    """A DuckDB frame, computed now and kept, so that later passes read the result."""
-    computed: Lazy = nw.from_native(frame.to_native().materialize())
-    return computed
+class DuckDB:
+    """What a table on DuckDB needs besides expressions."""
+
+    def compute_once(self, frame: Lazy) -> Lazy:
+        """The frame, computed now and kept, so that later passes read the result."""
+        computed: Lazy = nw.from_native(frame.to_native().materialize())
+        return computed
+
+    def cumulated(self, frame: Lazy, value: str, into: str, order_by: str) -> Lazy:
+        """A small frame with the sum of a column over all rows after this one."""
+        upto = nw.col(value).cum_sum().over(order_by=order_by)
+        return frame.with_columns(**{into: nw.col(value).sum() - upto})
+
+
+def keeper(frame: Lazy) -> Any:
+    """What keeps results on the engine of a lazy frame."""
+    if frame.implementation.is_duckdb():
+        return DuckDB()
+    from shelfwise.engines import spark
+
+    return spark.Keeper()
 
 
 def numbers(frame: nw.DataFrame[Any], names: list[str]) -> dict[str, NDArray[Any]]:

@@ -86,8 +86,10 @@ def aggregate(lines: Any, marks: Sequence[Mark], by: Sequence[str]) -> Any:
     if "currency" in names:
         sums |= {"currency": nw.col("currency").max(), "_other_currency": nw.col("currency").min()}
     if "cost" in names:
-        lines = lines.with_columns(_cost=nw.col("cost") * nw.col("_units"))
-        sums["_cost"] = nw.col("_cost").sum()
+        # Of what was sold, where the cost is known: a return may be booked at another cost.
+        known = nw.when(~nw.col("cost").is_null()).then(nw.col("_sold"))
+        lines = lines.with_columns(_cost=nw.col("cost") * nw.col("_sold"), _costed=known)
+        sums |= {"_cost": nw.col("_cost").sum(), "_costed": nw.col("_costed").sum()}
     return lines.group_by(*by).agg(**sums)
 
 

@@ -21,6 +21,7 @@ from shelfwise.cells import (
 )
 from shelfwise.columns import Column
 from shelfwise.errors import InputError, excerpt
+from shelfwise.formula import floor
 
 AnyFrame = Any
 """A Narwhals DataFrame or LazyFrame: the same expressions serve both."""
@@ -321,7 +322,7 @@ def _typed(frame: AnyFrame, contract: Mapping[str, Column], schema: Mapping[str,
         frame = frame.with_columns(**{n: number_of(n, nw.String) for n in texts})
         # Beyond 2^53 a float holds no exact whole number: such a column stays as it is.
         fractions = {
-            n: ((nw.col(n) != nw.col(n).floor()) | (nw.col(n).abs() > 2.0**53)).any() for n in texts
+            n: ((nw.col(n) != floor(nw.col(n))) | (nw.col(n).abs() > 2.0**53)).any() for n in texts
         }
         fraction = _row(frame.select(**fractions))
         whole = [n for n in texts if not fraction[n]]

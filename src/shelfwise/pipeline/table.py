@@ -6,7 +6,7 @@ stands here: order statistics, ranks, cells, windows within a group. On an engin
 but small aggregates is ever collected, and no window runs over the whole table.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self
 
 import narwhals.stable.v2 as nw
@@ -186,16 +186,26 @@ class Arrays:
         return codes
 
 
+class Keeper(Protocol):
+    """What an engine does for its tables besides expressions."""
+
+    def compute_once(self, frame: Lazy) -> Lazy:
+        """The frame with its rows computed and kept, for more than one pass."""
+
+    def cumulated(self, frame: Lazy, value: str, into: str, order_by: str) -> Lazy:
+        """A small frame with the sum of a column over all rows after this one."""
+
+
 class Frame:
     """Columns on an engine, described and not yet computed."""
 
-    def __init__(self, frame: Lazy, height: int, compute_once: Callable[[Lazy], Lazy]) -> None:
+    def __init__(self, frame: Lazy, height: int, keeper: Keeper) -> None:
         self.frame = frame
         self.height = height
-        self._compute_once = compute_once
+        self.keeper = keeper
 
     def _with(self, frame: Lazy) -> "Frame":
-        return Frame(frame, self.height, self._compute_once)
+        return Frame(frame, self.height, self.keeper)
 
     @property
     def columns(self) -> Mapping[str, nw.Expr]:
@@ -263,18 +273,17 @@ class Frame:
         ends = self._ends(name)
         values = self.frame.group_by(name).agg(_n=nw.len())
         values = values.with_columns(_bin=_bin_of(name, ends["low"], ends["high"], 65_536))
-        values = self._compute_once(values)
+        values = self.keeper.compute_once(values)
         bins = values.group_by("_bin").agg(_in_bin=nw.col("_n").sum())
-        offsets = bins.with_columns(
-            _above=nw.col("_in_bin").sum() - nw.col("_in_bin").cum_sum().over(order_by="_bin")
-        ).select(nw.col("_bin").alias("_place"), "_above", "_in_bin")
+        offsets = self.keeper.cumulated(bins, "_in_bin", into="_above", order_by="_bin")
+        offsets = offsets.select(nw.col("_bin").alias("_place"), "_above", "_in_bin")
         upto = nw.col("_n").cum_sum().over("_bin", order_by=name)
         joined = values.with_columns(_upto=upto).join(
             offsets, left_on="_bin", right_on="_place", how="left"
         )
         rank = nw.col("_above") + nw.col("_in_bin") - nw.col("_upto") + 1
         ranks = joined.select(name, rank.cast(nw.Int64).alias(into))
-        return self._with(self.frame.join(self._compute_once(ranks), on=name, how="left"))
+        return self._with(self.frame.join(self.keeper.compute_once(ranks), on=name, how="left"))
 
     def size_within(self, group: str, into: str) -> "Frame":
         return self._with(self.frame.with_columns(**{into: nw.len().over(group)}))
@@ -288,7 +297,7 @@ class Frame:
             column: ends[share] if share in ends else value.quantile(share, "linear")
             for share, column in zip(shares, into, strict=True)
         }
-        found = self._compute_once(self.frame.group_by(group).agg(**quantiles))
+        found = self.keeper.compute_once(self.frame.group_by(group).agg(**quantiles))
         return self._with(self.frame.join(found, on=group, how="left"))
 
     def cells(self, names: Sequence[str], bins: int) -> tuple[Floats, Floats]:
@@ -321,7 +330,9 @@ class Frame:
         return {(int(a), int(b)): int(n) for a, b, n in found.select(first, second, "_n").rows()}
 
     def checkpoint(self, names: Sequence[str] | None = None) -> "Frame":
-        return self._with(self._compute_once(self.frame.select(*names) if names else self.frame))
+        return self._with(
+            self.keeper.compute_once(self.frame.select(*names) if names else self.frame)
+        )
 
     def _ends(self, name: str) -> dict[str, float]:
         return self.collect({"low": nw.col(name).min(), "high": nw.col(name).max()})

@@ -65,9 +65,11 @@ def abc_class(value: Values, cuts: tuple[float, float]) -> Values:
     """Codes of ABC classes (see ABC) by the share earned before the item.
 
     A while strictly larger values hold under 80 % of the positive total, B under 95 %,
-    else C; zero and negative values are N. Equal values share a class.
+    else C; zero and negative values are N. Equal values share a class; so do values that
+    agree to 1e-12, because sums of lines differ that much from one engine to another.
     """
-    classes = where(value >= cuts[0], 3, where(value >= cuts[1], 2, 1))
+    cut_a, cut_b = (cut * (1 - 1e-12) for cut in cuts)
+    classes = where(value >= cut_a, 3, where(value >= cut_b, 2, 1))
     return where(value > 0, classes, 0)
 
 
@@ -148,7 +150,7 @@ def _sample(table: Table, names: list[str]) -> Floats:
         thin = max(1, table.height // DIRECT)
         digits = (nw.col(names[0]) * 1e9).floor() + nw.col("_key")
         frame = table.frame if thin == 1 else table.frame.filter(digits % thin == 0)
-        rows = Frame(frame, table.height, lambda lazy: lazy).matrix([*names, "_key"])
+        rows = Frame(frame, table.height, table.keeper).matrix([*names, "_key"])
         table = Arrays(dict(zip([*names, "_key"], rows.T, strict=True)))
         step = max(1, -(-table.height // SILHOUETTE_SAMPLE))
     columns = [np.asarray(table.columns[name]) for name in ("_key", *names)]

@@ -10,6 +10,8 @@ import polars as pl
 
 from shelfwise.cells import Rejection, refuse_currencies
 from shelfwise.columns import LINES
+from shelfwise.engines.failures import failures
+from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, excerpt
 from shelfwise.pipeline.aggregate import aggregate, marked, marks_of, valued
 from shelfwise.pipeline.dates import Order, days
@@ -20,10 +22,12 @@ from shelfwise.sales.reading import (
     LINE,
     collected,
     contract_of,
+    held,
     opened,
     readable,
     refuse_above,
 )
+from shelfwise.sales.rollup import LEVELS
 
 MAX_REJECTED = 0.01
 DOUBTFUL = 0.25
@@ -40,13 +44,21 @@ class Sold:
     `products` has a row for each product that can be scored, and for each one of the
     catalogue that was never sold. `set_aside` has those that were sold but cannot be
     scored (product_id, units_sold, net_revenue, reason); `quality` says what the rules
-    touched; `period` is the first and last day.
+    touched; `period` is the first and last day. The products are a Polars frame; where
+    Spark counted more than 300,000 of them they stay there, in a frame of Spark.
     """
 
-    products: pl.DataFrame
+    products: Any
     quality: Quality
     period: tuple[dt.date, dt.date]
     set_aside: pl.DataFrame
+    _keeper: Any = None
+
+    @property
+    def not_scored(self) -> int:
+        """How many products were sold and have nothing left to score."""
+        found = [f.products for f in self.quality.findings if f.name == "nothing_left"]
+        return sum(found)
 
 
 def from_sales(
@@ -59,6 +71,8 @@ def from_sales(
     columns: Mapping[str, str] | None = None,
     dates: Order | None = None,
     max_rejected: float = MAX_REJECTED,
+    by: str = "product_id",
+    engine: Engine | None = None,
 ) -> Sold:
     """Count order lines into the products that `analyze` scores.
 
@@ -77,10 +91,15 @@ def from_sales(
         columns: Your names for ours, {"Artikel": "product_id"}.
         dates: "day-first" or "month-first", where the dates themselves do not tell.
         max_rejected: The share of lines that may be unreadable before all is refused.
+        by: What a row is: "product_id"; "location", a product in a location; or what
+            products are added up to: "parent_id", "brand", "category", "supplier".
+        engine: "spark" counts there, where a text may also name a table. Else a path is
+            counted by DuckDB, a frame by what holds it.
 
     Raises:
         InputError: Columns are missing, or dates cannot be told apart.
         RejectedRowsError: More lines than `max_rejected` cannot be read.
+        EngineError: DuckDB or Spark could not finish.
 
     Example:
         >>> sold = from_sales([
@@ -92,9 +111,24 @@ def from_sales(
         >>> sold.quality["returned"].lines
         1
     """
-    rules = rules or Rules()
-    frame = opened(lines, columns, LINES)
+    with failures(lines):
+        frame = opened(lines, columns, LINES, engine)
+        return _counted(frame, catalog, stock, rules or Rules(), period, dates, max_rejected, by)
+
+
+def _counted(
+    frame: Any,
+    catalog: Any,
+    stock: Any,
+    rules: Rules,
+    period: Period,
+    dates: Order | None,
+    max_rejected: float,
+    by: str,
+) -> Sold:
+    """What `from_sales` does with lines that are open."""
     names = frame.collect_schema().names()
+    _refuse_unknown(by, names)
     contract = contract_of(names)
     frame = days(frame, "date", dates)
     frame, total, unreadable, problems = readable(frame, contract)
@@ -102,7 +136,8 @@ def from_sales(
     marks = [*_outside(period), *marks_of(names, rules)]
     of_lines = [mark for mark in marks if mark.of == "line"]
     frame = marked(valued(frame), rules, of_lines)
-    counted = collected(aggregate(frame, of_lines, ["product_id"]))
+    keys = ["product_id", *(["location"] if by == "location" else [])]
+    counted, keeper = held(aggregate(frame, of_lines, keys))
     counted, more, unnamed = identified(counted)
     unreadable, problems = unreadable + more, [*problems, *unnamed]
     refuse_above(max_rejected, total, unreadable, problems)
@@ -110,22 +145,32 @@ def from_sales(
         if mark.of == "product":
             counted = left_out(counted, mark, rules, of_lines)
     if "currency" in names:
-        refuse_currencies({*counted["currency"], *counted["_other_currency"]})
+        ends = counted.select(low=nw.col("_other_currency").min(), high=nw.col("currency").max())
+        refuse_currencies(set(collected(ends).row(0)))
     quality = _quality(frame, counted, marks, total, unreadable, problems)
     _doubt(quality, rules)
     if quality.first is None or quality.last is None:
         raise InputError("No line counts.", f"All {total:,} were left out:\n{quality}")
     counted = named(frame, counted)
-    products, set_aside, findings = to_score(counted, catalog, stock)
+    products, set_aside, findings = to_score(counted, catalog, stock, by)
     first, last = _period(period)
     first = first or dt.date.fromisoformat(quality.first)
     last = last or dt.date.fromisoformat(quality.last)
     return Sold(
-        products,
+        products.to_native(),
         replace(quality, findings=(*quality.findings, *findings)),
         (first, last),
         set_aside,
+        keeper,
     )
+
+
+def _refuse_unknown(by: str, names: Sequence[str]) -> None:
+    known = ("product_id", "location", *LEVELS)
+    if by not in known:
+        raise InputError(f"by is {excerpt(by)}.", f"It is one of {', '.join(known)}.")
+    if by == "location" and by not in names:
+        raise InputError("The lines have no location.", "Map a column to it, or leave `by` out.")
 
 
 def _doubt(quality: Quality, rules: Rules) -> None:
@@ -176,16 +221,20 @@ def _period(period: Period) -> tuple[dt.date | None, dt.date | None]:
 
 def _quality(
     frame: Any,
-    counted: pl.DataFrame,
+    counted: Any,
     marks: Sequence[Mark],
     total: int,
     unreadable: int,
     problems: Sequence[Rejection],
 ) -> Quality:
     """The report from the sums of the products, and some lines of each kind to look at."""
-    sums = {
-        name: counted[name].sum() for name in counted.columns if counted[name].dtype.is_numeric()
-    }
+    schema = counted.collect_schema()
+    totals = {n: nw.col(n).sum() for n, dtype in schema.items() if dtype.is_numeric()}
+    totals |= {"first_sale": nw.col("first_sale").min(), "last_sale": nw.col("last_sale").max()}
+    for mark in marks:
+        on = nw.when(nw.col(f"_lines_{mark.name}") > 0).then(1).otherwise(0)
+        totals[f"_products_{mark.name}"] = on.sum()
+    sums = collected(counted.select(**totals)).row(0, named=True)
     findings = []
     if unreadable:
         examples = tuple(
@@ -200,12 +249,13 @@ def _quality(
     for mark in marks:
         lines = int(sums[f"_lines_{mark.name}"])
         if lines:
-            touched = counted.filter(pl.col(f"_lines_{mark.name}") > 0)
             if mark.of == "line":
                 one_of = nw.col(f"_is_{mark.name}") == 1
             else:
-                most = touched.sort(f"_lines_{mark.name}", "product_id", descending=[True, False])
-                ids = most["product_id"].head(EXAMPLES).to_list()
+                by = f"_lines_{mark.name}"
+                most = counted.filter(nw.col(by) > 0).select(by, "product_id")
+                most = most.sort(by, "product_id", descending=[True, False]).head(EXAMPLES)
+                ids = collected(most)["product_id"].to_list()
                 text = nw.col("product_id").cast(nw.String).str.strip_chars()
                 one_of = text.is_in(ids) & (nw.col("_counts") == 1)
             some = frame.filter(one_of).select(*shown).head(EXAMPLES)
@@ -215,14 +265,14 @@ def _quality(
                     mark.action,
                     mark.meaning,
                     lines,
-                    products=touched.height,
+                    products=int(sums[f"_products_{mark.name}"]),
                     units=float(sums[f"_units_{mark.name}"]),
                     revenue=float(sums[f"_revenue_{mark.name}"]),
                     examples=tuple(map(_plain, collected(some).rows(named=True))),
                 )
             )
     in_all = int(sums["lines"])
-    first, last = counted["first_sale"].min(), counted["last_sale"].max()
+    first, last = sums["first_sale"], sums["last_sale"]
     return Quality(
         lines=total,
         counted=in_all,

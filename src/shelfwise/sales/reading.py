@@ -10,24 +10,30 @@ import polars as pl
 
 from shelfwise.cells import Rejection
 from shelfwise.columns import LINES, Column, resolve
-from shelfwise.engines import files, frames
+from shelfwise.engines import files, frames, spark, urls
+from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, Problem, RejectedRowsError
-from shelfwise.pipeline.check import explain, is_bad, number_of, refuse_kinds
+from shelfwise.pipeline.check import EXAMINED, explain, is_bad, number_of, refuse_kinds
 
 LINE = {column.name: column for column in LINES}
 UNREADABLE_KEPT = 1_000
 """Reasons kept in memory; all unreadable lines are counted."""
 
 
-def opened(source: Any, mapping: Mapping[str, str] | None, contract: Sequence[Column]) -> Any:
+def opened(
+    source: Any,
+    mapping: Mapping[str, str] | None,
+    contract: Sequence[Column],
+    engine: Engine | None = None,
+) -> Any:
     """The source as a Narwhals frame with our names, and our columns only."""
     if isinstance(source, str | Path):
-        source = files.open_many(source)
+        source = _opened(source, engine)
     elif isinstance(source, Sequence):
         if not source:
             raise InputError("There are no rows.", "Give at least one.")
         source = pl.DataFrame(source, infer_schema_length=None, strict=False)
-    frame = frames.open_frame(source, None).frame
+    frame = frames.open_frame(source, engine if engine == "spark" else None).frame
     theirs = frame.collect_schema().names()
     renaming, _ = resolve(theirs, mapping, tuple(contract))
     known = {column.name for column in contract}
@@ -37,6 +43,12 @@ def opened(source: Any, mapping: Mapping[str, str] | None, contract: Sequence[Co
         # Products come back in Polars, so rows of pandas and PyArrow are counted there too.
         return nw.from_native(frames.plain_text(opened).to_polars())
     return opened
+
+
+def _opened(source: str | Path, engine: Engine | None) -> Any:
+    if engine == "spark":
+        return spark.read(source)
+    return urls.open_url(str(source)) if urls.is_url(source) else files.open_many(source)
 
 
 def contract_of(names: Sequence[str]) -> dict[str, Column]:
@@ -102,7 +114,34 @@ def refuse_above(share: float, total: int, unreadable: int, problems: Sequence[R
         )
 
 
+def held(sums: Any) -> tuple[Any, Any]:
+    """The sums of products in memory; or kept on Spark where they are too many for that.
+
+    With what keeps them there, which must live as long as they are read.
+    """
+    if isinstance(sums, nw.LazyFrame) and not sums.implementation.is_duckdb():
+        keeper = frames.keeper(sums)
+        sums = keeper.compute_once(sums)
+        if int(collected(sums.select(n=nw.len())).item()) > EXAMINED:
+            return sums, keeper
+    return nw.from_native(collected(sums), eager_only=True), None
+
+
+def beside(products: Any, frame: Any) -> Any:
+    """A frame brought to where the products are."""
+    if isinstance(products, nw.DataFrame):
+        return nw.from_native(collected(frame), eager_only=True)
+    return (
+        frame
+        if isinstance(frame, nw.LazyFrame)
+        else frames.open_frame(frame.to_native(), "spark").frame
+    )
+
+
 def collected(frame: Any) -> pl.DataFrame:
+    """The rows in memory."""
+    if isinstance(frame, pl.DataFrame):
+        return frame
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect(backend="polars")
     native = frame.to_native()

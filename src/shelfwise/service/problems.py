@@ -8,6 +8,7 @@ from flask import Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from shelfwise.errors import (
+    EngineError,
     InputError,
     MissingExtraError,
     ModelError,
@@ -34,6 +35,7 @@ STATUS: dict[type[ShelfwiseError], int] = {
     SettingError: 500,
     MissingExtraError: 501,
     OutputError: 507,
+    EngineError: 500,
     ShelfwiseError: 500,
 }
 """Error -> status; the first class that an error is an instance of counts."""

@@ -1,0 +1,57 @@
+"""What DuckDB and Spark complain of, as errors of ours: one line, and what to do."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from shelfwise.errors import EngineError, UnreadableError
+
+
+@contextmanager
+def failures(source: Any = None) -> Iterator[None]:
+    """Turns what DuckDB or Spark raises while it works into errors of ours."""
+    try:
+        yield
+    except Exception as error:
+        # Neither is imported unless it is used, so their errors are known by their home.
+        home = type(error).__module__.partition(".")[0]
+        if home not in ("duckdb", "_duckdb", "pyspark", "py4j"):
+            raise
+        named = source if isinstance(source, str | Path) else "The data"
+        text = f"{type(error).__name__} {error}"
+        if any(sign in text for sign in ("OutOfMemory", "out of memory", "heap space")):
+            raise EngineError(
+                f"The engine ran out of memory: {first_line(error)}",
+                "Give DuckDB a folder to spill to (SHELFWISE_DUCKDB_FOLDER) and more memory "
+                "(SHELFWISE_DUCKDB_MEMORY), or Spark a larger driver and executors.",
+            ) from error
+        if home in ("duckdb", "_duckdb") or any(sign in text for sign in _SPARK_CANNOT_READ):
+            raise unreadable(named, error) from error
+        raise EngineError(f"Spark could not finish: {first_line(error)}") from error
+
+
+_SPARK_CANNOT_READ = (
+    "FAILED_READ_FILE", "CANNOT_READ", "MALFORMED", "PATH_NOT_FOUND", "FileNotFound",
+    "is not a Parquet file", "CONVERT_INVALID", "UNABLE_TO_INFER_SCHEMA",
+)  # fmt: skip
+
+
+def first_line(error: Exception) -> str:
+    """What an engine complains of, without the page of advice or of Java around it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # Spark's own complaints begin with their class in brackets, somewhere in the page.
+    told = next((line for line in lines if re.search(r"\[[A-Z][A-Z_.]+\] ", line)), None)
+    line = told or (lines[0] if lines else type(error).__name__)
+    return re.sub(r"^.*?(?=\[[A-Z][A-Z_.]+\] )", "", line)[:300]
+
+
+def unreadable(path: Path | str, error: Exception) -> UnreadableError:
+    """The engine's complaint about a file, its first line only."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # DuckDB says on which line of a CSV, what it found there, then a page of advice.
+    marks = ("Expected Number", "Value with", "Invalid unicode")
+    told = [line for line in lines if line.startswith(marks)]
+    first = re.sub(r"^(?:[A-Za-z ]*Error(?: on|:) ?)+", "", first_line(error))
+    return UnreadableError(f"{path} cannot be read: {'. '.join([first, *told])[:300]}")

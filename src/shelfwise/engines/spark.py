@@ -1,0 +1,220 @@
+"""Spark: a session, tables and folders in and out, and results kept between passes."""
+
+import os
+import re
+import weakref
+from pathlib import Path
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import polars as pl
+
+from shelfwise.engines import files, urls
+from shelfwise.engines.failures import failures, first_line
+from shelfwise.errors import (
+    EngineError,
+    InputError,
+    MissingExtraError,
+    NotFoundError,
+    OutputError,
+    UnsupportedError,
+    excerpt,
+)
+
+Lazy = nw.LazyFrame[Any]
+
+TABLE = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}$", re.ASCII)
+"""The name of a table: [[catalog.]schema.]table."""
+MODES = ("error", "overwrite", "append")
+
+LOCAL = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.log.level": "ERROR",
+    # One machine has few cores; the default of 200 makes most tasks empty.
+    "spark.sql.shuffle.partitions": "16",
+    "spark.driver.memory": os.environ.get("SPARK_DRIVER_MEMORY", "4g"),
+}
+"""What suits Spark inside this process; a cluster brings its own configuration."""
+
+
+def session(master: str | None = None) -> Any:
+    """The session that runs, or a new one: `local[2]`, `spark://...`, `yarn`, `sc://host`.
+
+    Without a master: the active session, what `spark-submit` or Databricks set up, or
+    else all cores of this machine.
+    """
+    try:
+        from pyspark.errors import PySparkException
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise MissingExtraError(
+            "Spark needs pyspark.", "pip install 'shelfwise[spark]', and Java 17 or later."
+        ) from error
+    running = SparkSession.getActiveSession()
+    if running is not None and master is None:
+        return running
+    builder = SparkSession.builder.appName("shelfwise")
+    if master and master.startswith("sc://"):
+        builder = builder.remote(master)
+    elif master:
+        builder = builder.master(master)
+    if (master or "").startswith("local") or not (master or _configured()):
+        for name, value in LOCAL.items():
+            builder = builder.config(name, value)
+    try:
+        return builder.getOrCreate()
+    except PySparkException as error:
+        if "JAVA_GATEWAY" in str(error):
+            raise MissingExtraError(
+                "Spark does not start: it finds no Java 17 or later.",
+                "Install it (Debian: openjdk-17-jre-headless) or set JAVA_HOME.",
+            ) from error
+        raise EngineError(f"Spark does not start: {first_line(error)}") from error
+
+
+def _configured() -> bool:
+    """Whether the environment says where Spark runs (spark-submit, Databricks, Connect)."""
+    names = ("SPARK_REMOTE", "MASTER", "DATABRICKS_RUNTIME_VERSION", "PYSPARK_GATEWAY_PORT")
+    return any(name in os.environ for name in names)
+
+
+def is_table(name: str) -> bool:
+    """Whether a text names a table rather than a file."""
+    return bool(TABLE.match(name)) and not Path(name).exists() and not _has_kind(name)
+
+
+def _has_kind(name: str) -> bool:
+    return Path(name).suffix.lower() in files.KINDS
+
+
+def read(source: str | Path) -> Any:
+    """A Spark frame over a table, a file, a folder or a pattern, also `s3a://` and others.
+
+    CSV and JSON give text columns, so that the check can say which cell is no number.
+    What Spark does not read itself (Arrow, XLSX, a JSON array, a database's table) goes
+    through memory.
+    """
+    name, spark = str(source), session()
+    if is_table(name):
+        if not spark.catalog.tableExists(name):
+            raise NotFoundError(f"There is no table {name}, and no file of that name.")
+        return spark.table(name)
+    if urls.is_url(name) and name.split("://")[0].lower() in urls.DATABASES:
+        return of_frame(urls.open_url(name).pl())
+    kind, place = _kind_and_place(name)
+    if kind == "parquet":
+        return spark.read.parquet(place)
+    if kind == "csv":
+        return spark.read.csv(
+            place, header=True, inferSchema=False, enforceSchema=False, mode="FAILFAST",
+            sep=_separator(place, spark), escape='"', multiLine=False,
+        )  # fmt: skip
+    if kind == "ndjson":
+        return spark.read.json(place, primitivesAsString=True, mode="FAILFAST")
+    held = files.open_many(name)
+    return of_frame(held if isinstance(held, pl.DataFrame) else held.pl())
+
+
+def _kind_and_place(name: str) -> tuple[str, str]:
+    """What a place holds, and the place as Spark takes it."""
+    if "://" in name:
+        ending = Path(name.rstrip("/*")).name
+        return ("parquet" if not _has_kind(ending) else files.kind_of(Path(ending))), name
+    paths = files.expanded(Path(name))
+    # What Spark wrote as NAME.ndjson is a folder of that name, of files that end otherwise.
+    named = Path(name).is_dir() and _has_kind(name)
+    kinds = {files.kind_of(path) for path in ([Path(name)] if named else paths)}
+    if len(kinds) > 1:
+        raise UnsupportedError(
+            f"{name} has files of several kinds: {', '.join(sorted(kinds))}.",
+            "Give those of one kind, for example with a pattern such as sales/*.csv.",
+        )
+    for path in paths:
+        if not path.exists():
+            raise NotFoundError(f"There is no file or table {path}.")
+    return kinds.pop(), _place(name)
+
+
+def _separator(place: str, spark: Any) -> str:
+    head = spark.read.text(place).head(1)
+    if not head:
+        raise InputError(f"{place} is empty.", "Give a CSV with a header line.")
+    return files.header_line(head[0][0].encode(), place)[0]
+
+
+def of_frame(frame: pl.DataFrame) -> Any:
+    """A Polars frame as a Spark frame."""
+    return session().createDataFrame(frame.to_arrow())
+
+
+class Keeper:
+    """Keeps computed frames in Spark while an analysis needs them, and then lets them go."""
+
+    def __init__(self) -> None:
+        self._kept: list[Any] = []
+        weakref.finalize(self, _release, self._kept).atexit = False
+
+    def compute_once(self, frame: Lazy) -> Lazy:
+        """The frame, computed by the first pass over it and kept for the later ones."""
+        native = frame.to_native().persist()
+        self._kept.append(native)
+        kept: Lazy = nw.from_native(native)
+        return kept
+
+    def cumulated(self, frame: Lazy, value: str, into: str, order_by: str) -> Lazy:
+        """A small frame with the running sum of a column from the largest `order_by` down."""
+        # A window over all rows would be one partition; so few rows are added up here.
+        rows = frame.collect(backend="polars").to_native().sort(order_by)
+        above = pl.col(value).sum() - pl.col(value).cum_sum()
+        summed: Lazy = nw.from_native(of_frame(rows.with_columns(above.alias(into))))
+        return summed
+
+
+def _release(kept: list[Any]) -> None:
+    for frame in kept:
+        frame.unpersist()
+
+
+def is_frame(native: Any) -> bool:
+    """Whether it is a frame of Spark."""
+    return type(native).__module__.startswith("pyspark.")
+
+
+def write(frame: Any, target: str, mode: str, kind: str = "parquet") -> None:
+    """A Spark or Polars frame into a table, or into a folder of Parquet, CSV or JSON files.
+
+    Spark shows the files of a job only when the whole job has succeeded.
+    """
+    if mode not in MODES:
+        raise InputError(f"mode is {excerpt(mode)}.", f"It is one of {', '.join(MODES)}.")
+    if kind not in ("parquet", "csv", "ndjson"):
+        raise UnsupportedError(f"Spark writes parquet, csv and ndjson, not {kind}.")
+    try:
+        with failures(target):
+            _write(frame if is_frame(frame) else of_frame(frame), target, mode, kind)
+    except EngineError as error:
+        if "ALREADY_EXISTS" in error.message:
+            raise OutputError(
+                f"{target} is there already.", "Say what to do: --mode overwrite or append."
+            ) from error
+        raise
+
+
+def _write(frame: Any, target: str, mode: str, kind: str) -> None:
+    writer = frame.write.mode(mode)
+    if is_table(target):
+        writer.saveAsTable(target)
+    elif kind == "csv":
+        writer.csv(_place(target), header=True, escape='"')
+    elif kind == "ndjson":
+        writer.json(_place(target))
+    else:
+        writer.parquet(_place(target))
+
+
+def _place(target: str) -> str:
+    """A path with its scheme, without which Spark may mean another file system."""
+    return target if "://" in target else f"file:{Path(target).absolute()}"
