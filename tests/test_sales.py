@@ -146,6 +146,13 @@ def test_credit_notes_are_netted_or_left_out() -> None:
     assert left.quality["credit_note_left_out"].revenue == -20.0
 
 
+@pytest.mark.parametrize("pattern", ["^[Aa]?[0-9]+$", "^[A]x|^1", "^[Aa]*1", "^[A]{0,1}1"])
+def test_a_pattern_may_let_its_first_letter_out(pattern: str) -> None:
+    lines = [line("a", 1, order_id="1"), *(line("a", 2, order_id="z") for _ in range(9))]
+    sold = from_sales(lines, rules=Rules(adjustments=pattern))
+    assert sold.quality["adjustment"].lines == 1
+
+
 def test_a_total_wins_over_the_price_and_disagreement_is_told() -> None:
     lines = [line("a", 2, 10.0, line_total=15.0), line("a", 1, 10.0, line_total=None)]
     sold = from_sales(lines)

@@ -4,10 +4,12 @@ A rule marks lines by an expression; what happens to marked lines stands beside 
 rules, the data-quality report and the reference page come from here.
 """
 
+import operator
 import re
 import tomllib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,6 +100,12 @@ class Mark:
     needs: frozenset[str]
     lines: Callable[[Rules], nw.Expr | None]
     of: Literal["line", "product"] = "line"
+    likely: Callable[[Rules], nw.Expr | None] = lambda _: None
+
+    def may_be(self, rules: Rules) -> nw.Expr | None:
+        """The lines marked and perhaps others: a cheaper look, to see whether there are any."""
+        found = self.likely(rules)
+        return self.lines(rules) if found is None else found
 
 
 def _in(column: str, values: Collection[str]) -> nw.Expr | None:
@@ -109,13 +117,20 @@ def _in(column: str, values: Collection[str]) -> nw.Expr | None:
 def _matches(column: str, pattern: str) -> nw.Expr | None:
     if not pattern:
         return None
-    text = nw.col(column).cast(nw.String)
-    first = re.match(r"\^\[([A-Za-z0-9]+)\]", pattern)
-    if not first:
-        return text.str.contains(pattern)
+    found = nw.col(column).cast(nw.String).str.contains(pattern)
+    likely = _begins(column, pattern)
     # A look at the first character spares most lines the regular expression.
-    likely = text.str.slice(0, 1).is_in(list(first[1]))
-    return nw.when(likely).then(text.str.contains(pattern)).otherwise(nw.lit(False))
+    return found if likely is None else nw.when(likely).then(found).otherwise(nw.lit(False))
+
+
+def _begins(column: str, pattern: str) -> nw.Expr | None:
+    """Whether a text has the first character that a pattern such as ^[Cc][0-9]+$ asks for."""
+    first = re.fullmatch(r"\^\[([A-Za-z0-9]{1,4})\](?![?*{])[^|]*", pattern)
+    if not first:
+        return None
+    text = nw.col(column).cast(nw.String)
+    starts = [text.str.starts_with(character) for character in first[1]]
+    return reduce(operator.or_, starts)
 
 
 def _not_product(rules: Rules) -> nw.Expr | None:
@@ -132,13 +147,16 @@ MARKS = (
     Mark("cancelled", "left out", "The order's status says that it was cancelled.",
          frozenset({"status"}), lambda rules: _in("status", rules.cancelled)),
     Mark("adjustment", "left out", "Bookkeeping, such as bad debts, by the order's number.",
-         frozenset({"order_id"}), lambda rules: _matches("order_id", rules.adjustments)),
+         frozenset({"order_id"}), lambda rules: _matches("order_id", rules.adjustments),
+         likely=lambda rules: _begins("order_id", rules.adjustments)),
     Mark("credit_note_left_out", "left out", "A credit note, by the order's number.",
-         frozenset({"order_id"}), lambda rules: _credit_note(rules, netted=False)),
+         frozenset({"order_id"}), lambda rules: _credit_note(rules, netted=False),
+         likely=lambda rules: _begins("order_id", rules.credit_notes)),
     Mark("not_a_product", "left out", "Postage, fees and other codes that are no product.",
          frozenset({"product_id"}), _not_product, of="product"),
     Mark("credit_note", "counted", "A credit note, by the order's number; netted.",
-         frozenset({"order_id"}), lambda rules: _credit_note(rules, netted=True)),
+         frozenset({"order_id"}), lambda rules: _credit_note(rules, netted=True),
+         likely=lambda rules: _begins("order_id", rules.credit_notes)),
     Mark("returned", "counted", "Units below 0: taken from what was sold.",
          frozenset({"quantity"}), lambda _: nw.col("quantity") < 0),
     Mark("zero_price", "counted", "Nothing was charged: the units count, no revenue comes.",

@@ -139,6 +139,8 @@ def number_of(name: str, dtype: Any) -> nw.Expr:
         text = value.str.strip_chars()
         fits = text.str.contains(f"^(?:{c.NUMBER.pattern})$")
         return nw.when(fits).then(text).cast(nw.Float64)
+    if dtype.is_integer():
+        return value.cast(nw.Float64)
     value = value.cast(nw.Float64)
     return nw.when(~value.is_nan()).then(value)
 
@@ -154,21 +156,24 @@ def _absent(column: Column, dtype: Any) -> nw.Expr:
 
 def is_bad(column: Column, dtype: Any) -> nw.Expr:
     """True where `complaint` has something to say of the value."""
-    absent = _absent(column, dtype).fill_null(True)
     bad = _bad_value(column, dtype).fill_null(True)
+    if column.required and column.kind == "number":
+        return bad  # What is absent is no number.
+    absent = _absent(column, dtype).fill_null(True)
     return (absent | bad) if column.required else (~absent & bad)
 
 
 def _bad_value(column: Column, dtype: Any) -> nw.Expr:
     value = nw.col(column.name)
     if column.kind == "number":
-        number = number_of(column.name, dtype)
-        low = number < (column.low if column.low is not None else float("-inf"))
-        high = number > (column.high if column.high is not None else float("inf"))
-        # Text that is no number: comparing it gives null on some engines, false on others.
+        # NaN is within no range, though some engines hold it for the largest number.
+        number = number_of(column.name, dtype) if dtype == nw.String else value.cast(nw.Float64)
+        inside = number <= (column.high if column.high is not None else float("inf"))
+        inside = inside & (number >= (column.low if column.low is not None else float("-inf")))
         if column.besides is not None:
-            low = low & (number != column.besides)
-        return number.is_null() | low | high
+            inside = inside | (number == column.besides)
+        # Text that is no number: comparing it gives null on some engines, false on others.
+        return ~inside.fill_null(False)
     if column.kind in ("id", "text"):
         if dtype != nw.String:
             return value.is_null()

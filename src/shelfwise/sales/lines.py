@@ -13,7 +13,7 @@ from shelfwise.columns import LINES
 from shelfwise.engines.failures import failures
 from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, excerpt
-from shelfwise.pipeline.aggregate import aggregate, marked, marks_of, valued
+from shelfwise.pipeline.aggregate import aggregate, marked, marks_of
 from shelfwise.pipeline.dates import Order, days
 from shelfwise.quality import EXAMPLES, Finding, Quality
 from shelfwise.rules import Mark, Rules
@@ -131,11 +131,13 @@ def _counted(
     _refuse_unknown(by, names)
     contract = contract_of(names)
     frame = days(frame, "date", dates)
-    frame, total, unreadable, problems = readable(frame, contract)
-    refuse_above(max_rejected, total, unreadable, problems)
     marks = [*_outside(period), *marks_of(names, rules)]
-    of_lines = [mark for mark in marks if mark.of == "line"]
-    frame = marked(valued(frame), rules, of_lines)
+    found = readable(frame, contract, [mark for mark in marks if mark.of == "line"], rules)
+    total, unreadable, problems = found.total, found.unreadable, found.problems
+    refuse_above(max_rejected, total, unreadable, problems)
+    of_lines = found.marks
+    marks = [mark for mark in marks if mark.of == "product" or mark in of_lines]
+    frame = marked(found.lines, rules, of_lines)
     keys = ["product_id", *(["location"] if by == "location" else [])]
     counted, keeper = held(aggregate(frame, of_lines, keys))
     counted, more, unnamed = identified(counted)

@@ -1,7 +1,7 @@
 """Rows opened under our names, and order lines checked one by one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from shelfwise.columns import LINES, Column, resolve
 from shelfwise.engines import files, frames, spark, urls
 from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, Problem, RejectedRowsError
+from shelfwise.pipeline.aggregate import valued
 from shelfwise.pipeline.check import EXAMINED, explain, is_bad, number_of, refuse_kinds
+from shelfwise.rules import Mark, Rules
 
 LINE = {column.name: column for column in LINES}
 UNREADABLE_KEPT = 1_000
@@ -70,8 +72,24 @@ def contract_of(names: Sequence[str]) -> dict[str, Column]:
     return wanted
 
 
-def readable(frame: Any, contract: dict[str, Column]) -> tuple[Any, int, int, list[Rejection]]:
-    """The lines that keep the contract, with numbers as floats; and what the others lack."""
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """The lines that keep the contract, valued; how many there are; and what the others lack.
+
+    `marks` are those that some line has: what no line has need not be summed up.
+    """
+
+    lines: Any
+    marks: list[Mark]
+    total: int
+    unreadable: int
+    problems: list[Rejection]
+
+
+def readable(
+    frame: Any, contract: dict[str, Column], marks: Sequence[Mark], rules: Rules
+) -> Readable:
+    """One look at all lines: which can be read, with numbers as floats, and which marks occur."""
     if isinstance(frame, nw.DataFrame):
         frame = frame.with_row_index("_row")
     schema = frame.collect_schema()
@@ -84,22 +102,31 @@ def readable(frame: Any, contract: dict[str, Column]) -> tuple[Any, int, int, li
         prices = [number_of(n, schema[n]).is_null() for n in ("unit_price", "line_total")]
         bad = bad | (prices[0] & prices[1])
     frame = frame.with_columns(_bad=bad)
-    ones = nw.when(nw.col("_bad")).then(1).otherwise(0).sum()
-    ((total, unreadable),) = collected(frame.select(n=nw.len(), bad=ones)).rows()
+    numbers = {
+        name: number_of(name, schema[name])
+        for name, column in contract.items()
+        if column.kind == "number"
+    }
+    lines = valued(frame.with_columns(**numbers))
+    hits: dict[str, Any] = {f"_hits_{mark.name}": mark.may_be(rules) for mark in marks}
+    found = collected(
+        lines.select(
+            n=nw.len(),
+            bad=nw.when(nw.col("_bad")).then(1.0).otherwise(0.0).sum(),
+            **{n: nw.when(hit).then(1.0).otherwise(0.0).sum() for n, hit in hits.items()},
+        )
+    ).row(0, named=True)
+    total, unreadable = int(found["n"]), int(found["bad"] or 0)
     if not total:
         raise InputError("There are no order lines.", "Give at least one.")
     problems: list[Rejection] = []
     if unreadable:
         problems = explain(frame, contract, schema, most=UNREADABLE_KEPT)
         problems = problems or [Rejection(None, "unit_price", None, "no price and no total")]
-        frame = frame.filter(~nw.col("_bad"))
-    numbers = {
-        name: number_of(name, schema[name])
-        for name, column in contract.items()
-        if column.kind == "number"
-    }
-    frame = frame.with_columns(**numbers).drop("_bad")
-    return frame, int(total), int(unreadable or 0), problems
+        lines = lines.filter(~nw.col("_bad"))
+    # A line that cannot be read may have a mark too: then it is summed up in vain, once.
+    occurring = [mark for mark in marks if found[f"_hits_{mark.name}"]]
+    return Readable(lines.drop("_bad"), occurring, total, unreadable, problems)
 
 
 def refuse_above(share: float, total: int, unreadable: int, problems: Sequence[Rejection]) -> None:
