@@ -1,7 +1,8 @@
 """Order lines to analyzed products, against the engine's bare GROUP BY on the same file.
 
-    python benchmarks/scale.py [lines ...]
+    python benchmarks/scale.py [engine=lines ...]
 
+For example duckdb=100_000_000 spark=10_000_000: that engine up to so many lines.
 300,000 products whose sales follow Zipf's law, two years with a season and a trend, some
 returns, on one Parquet file. Each measurement has a process of its own; they take turns.
 """
@@ -15,10 +16,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-SIZES = (1_000_000, 10_000_000)
+SIZES = (1_000_000, 10_000_000, 100_000_000)
 ROUNDS = 3
 PRODUCTS = 300_000
 
@@ -45,79 +47,138 @@ COPY (
 """
 
 GROUP_BY = """
-SELECT product_id, sum(quantity), sum(quantity * unit_price), min(date), max(date)
-FROM '{path}' GROUP BY product_id
+SELECT product_id, sum(quantity) AS units, sum(quantity * unit_price) AS revenue,
+       min(date) AS first, max(date) AS last
+FROM {source} GROUP BY product_id
 """
 
 
-def floor(path: str) -> None:
-    """The bare GROUP BY, with its result in memory as ours is."""
-    duckdb.sql(GROUP_BY.format(path=path)).fetch_arrow_table()
+def bare(engine: str, path: str) -> None:
+    """The engine's GROUP BY alone, with its result in memory as ours is."""
+    if engine == "duckdb":
+        duckdb.sql(GROUP_BY.format(source=f"'{path}'")).to_arrow_table()
+    elif engine == "spark":
+        from shelfwise.engines import spark
+
+        spark.session().read.parquet(path).createOrReplaceTempView("lines")
+        spark.session().sql(GROUP_BY.format(source="lines")).toArrow()
+    elif engine == "polars":
+        import polars as pl
+
+        revenue = (pl.col("quantity") * pl.col("unit_price")).sum()
+        date = pl.col("date")
+        pl.scan_parquet(path).group_by("product_id").agg(
+            pl.col("quantity").sum(), revenue=revenue, first=date.min(), last=date.max()
+        ).collect(engine="streaming")
+    else:
+        import pandas as pd
+
+        lines = pd.read_parquet(path)
+        lines["revenue"] = lines["quantity"] * lines["unit_price"]
+        lines.groupby("product_id").agg(
+            units=("quantity", "sum"), revenue=("revenue", "sum"),
+            first=("date", "min"), last=("date", "max"),
+        )  # fmt: skip
 
 
-def counted(path: str) -> None:
+def counted(engine: str, path: str) -> Any:
     """Lines to products with all default rules and the report."""
     import shelfwise
 
-    shelfwise.from_sales(path)
+    if engine in ("duckdb", "spark"):
+        return shelfwise.from_sales(path, engine="spark" if engine == "spark" else None)
+    if engine == "polars":
+        import polars as pl
+
+        return shelfwise.from_sales(pl.scan_parquet(path))
+    import pandas as pd
+
+    return shelfwise.from_sales(pd.read_parquet(path))
 
 
-def analyzed(path: str) -> None:
+def analyzed(engine: str, path: str) -> None:
     """Lines to scored products."""
     import shelfwise
 
-    shelfwise.analyze(shelfwise.from_sales(path)).products  # noqa: B018  (makes the frame)
+    shelfwise.analyze(counted(engine, path)).products  # noqa: B018  (makes the frame)
 
 
-def warm() -> None:
-    """What a process waits for once: imports, and the first query."""
-    lines = [
-        {"product_id": n, "date": "2026-01-05", "quantity": n, "unit_price": 2.0 * n}
-        for n in range(1, 40)
-    ]
-    import shelfwise
+def warm(engine: str) -> None:
+    """What a process waits for once: imports, Spark's start, and the first query."""
+    import polars as pl
 
-    shelfwise.analyze(shelfwise.from_sales(lines)).products  # noqa: B018
+    rows = range(1, 40)
+    lines = pl.DataFrame({"product_id": rows, "date": ["2026-01-05"] * 39, "quantity": rows,
+                          "unit_price": [2.0 * n for n in rows]})  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "few.parquet")
+        lines.with_columns(pl.col("date").str.to_date()).write_parquet(path)
+        bare(engine, path)
+        analyzed(engine, path)
 
 
-def one(what: str, path: str) -> None:
-    """Print seconds and the peak of memory in GB."""
-    warm()
+def one(what: str, engine: str, path: str) -> None:
+    """Print seconds and the peak of memory in GB; Spark's with that of its Java."""
+    if engine == "spark":
+        from shelfwise.engines import spark
+
+        spark.session("local[2]")
+    warm(engine)
     start = time.perf_counter()
-    {"floor": floor, "counted": counted, "analyzed": analyzed}[what](path)
+    {"bare": bare, "counted": counted, "analyzed": analyzed}[what](engine, path)
     taken = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    if engine == "spark":
+        from pyspark import SparkContext
+
+        java = SparkContext._gateway.proc.pid
+        status = Path(f"/proc/{java}/status").read_text()
+        peak += int(status.split("VmHWM:")[1].split()[0]) / 1e6
     print(json.dumps([taken, peak]))
 
 
+def measured(engine: str, n: int, path: str) -> dict[str, float]:
+    """Medians in seconds of each measurement, and the largest peak in GB."""
+    found: dict[str, list[list[float]]] = {"bare": [], "counted": [], "analyzed": []}
+    for _ in range(ROUNDS if n < 100_000_000 else 1):
+        for what, runs in found.items():
+            code = "import sys; sys.path[:0] = ['benchmarks']; import scale; "
+            code += f"scale.one({what!r}, {engine!r}, {path!r})"
+            done = subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, text=True, check=True
+            )
+            runs.append(json.loads(done.stdout.splitlines()[-1]))
+    seconds = {what: statistics.median(run[0] for run in runs) for what, runs in found.items()}
+    return seconds | {"peak": max(run[1] for run in found["analyzed"])}
+
+
 def main() -> None:
-    """Print a line a size, and the exponent of growth."""
-    sizes = [int(arg) for arg in sys.argv[1:]] or list(SIZES)
-    print(f"{'lines':>12} {'GROUP BY':>9} {'counted':>9} {'analyzed':>9} {'ratio':>6} {'peak':>8}")
-    seen = []
-    for n in sizes:
+    """Print a line for each engine and size, and the exponents of growth."""
+    known = {
+        name: int(size.replace("_", "")) for name, size in [a.split("=") for a in sys.argv[1:]]
+    }
+    engines = known or {"duckdb": SIZES[-1], "polars": SIZES[-1], "spark": SIZES[-1],
+                        "pandas": 10_000_000}  # fmt: skip
+    print(f"{'engine':>8} {'lines':>12} {'GROUP BY':>9} {'counted':>9} {'analyzed':>9} "
+          f"{'ratio':>6} {'peak':>8}")  # fmt: skip
+    times: dict[str, list[tuple[float, float]]] = {engine: [] for engine in engines}
+    for n in SIZES:
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / "lines.parquet")
-            duckdb.sql(LINES.format(n=n, products=PRODUCTS, path=path))
-            found: dict[str, list[list[float]]] = {"floor": [], "counted": [], "analyzed": []}
-            for _ in range(ROUNDS if n < 100_000_000 else 1):
-                for what, runs in found.items():
-                    code = f"import sys; sys.path[:0] = ['benchmarks']; import scale; scale.one({what!r}, {path!r})"  # noqa: E501
-                    done = subprocess.run(
-                        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-                    )
-                    runs.append(json.loads(done.stdout.splitlines()[-1]))
-        seconds = {what: statistics.median(run[0] for run in runs) for what, runs in found.items()}
-        peak = max(run[1] for run in found["analyzed"])
-        ratio = seconds["counted"] / seconds["floor"]
-        print(
-            f"{n:>12,} {seconds['floor']:8.2f}s {seconds['counted']:8.2f}s "
-            f"{seconds['analyzed']:8.2f}s {ratio:6.1f} {peak:6.2f}GB", flush=True,
-        )  # fmt: skip
-        seen.append((math.log(n), math.log(seconds["analyzed"])))
-    if len(seen) > 1:
-        slope = statistics.linear_regression(*zip(*seen, strict=True)).slope
-        print(f"time grows with lines^{slope:.2f}")
+            if n <= max(engines.values()):
+                duckdb.sql(LINES.format(n=n, products=PRODUCTS, path=path))
+            for engine in (name for name, most in engines.items() if n <= most):
+                s = measured(engine, n, path)
+                print(
+                    f"{engine:>8} {n:>12,} {s['bare']:8.2f}s {s['counted']:8.2f}s "
+                    f"{s['analyzed']:8.2f}s {s['counted'] / s['bare']:6.1f} {s['peak']:6.2f}GB",
+                    flush=True,
+                )  # fmt: skip
+                times[engine].append((math.log(n), math.log(s["analyzed"])))
+    for engine, seen in times.items():
+        if len(seen) > 1:
+            slope = statistics.linear_regression(*zip(*seen, strict=True)).slope
+            print(f"{engine}: time grows with lines^{slope:.2f}")
 
 
 if __name__ == "__main__":

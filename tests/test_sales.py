@@ -468,3 +468,27 @@ def test_a_product_is_scored_in_each_location(frame: Engine) -> None:
 def test_what_cannot_be_added_up_is_refused(by: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
         from_sales([line("a", 1)], by=by)
+
+
+def test_duplicates_are_told_and_count_when_asked(frame: Engine) -> None:
+    lines = [line("a", 2), line("a", 2), line("a", 2), line("c", 1), line("e", 3), line("e", 3)]
+    sold = from_sales(frame(lines), find_duplicates=True)
+    found = sold.quality["duplicate"]
+    assert (found.lines, found.products) == (3, 2)
+    assert found.examples[0]["times"] == 3
+    assert sold.products["units_sold"].to_list() == [6.0, 1.0, 6.0]
+    assert "duplicate" not in {f.name for f in from_sales(frame(lines)).quality.findings}
+    assert "duplicate" not in {
+        f.name for f in from_sales(frame(lines[3:5]), find_duplicates=True).quality.findings
+    }
+
+
+def test_the_last_price_is_kept_beside(frame: Engine) -> None:
+    lines = [
+        line("a", 2, 9.0, date="2026-01-05"), line("a", 1, 7.0, date="2026-02-05"),
+        line("a", 2, 8.0, date="2026-02-05"), line("a", -1, 3.0, date="2026-02-09"),
+        line("c", 4, 2.0, date="2026-01-07", discount=0.5), line("post", 1, date="2026-01-07"),
+    ]  # fmt: skip
+    products = from_sales(frame(lines), last_price=True).products
+    assert dict(products.select("product_id", "last_price").rows()) == {"a": 8.0, "c": 1.0}
+    assert "last_price" not in from_sales(frame(lines)).products.columns

@@ -12,6 +12,7 @@ import polars as pl
 
 from shelfwise import answer, notices
 from shelfwise.engines import frames
+from shelfwise.engines.failures import refuse_changed
 from shelfwise.errors import InputError, NotFoundError, excerpt
 from shelfwise.formula import Values, where
 from shelfwise.metrics import METRIC
@@ -102,6 +103,8 @@ class Analysis:
         coded = [name for name in _CODED if name in table.columns]
         results = {*numeric, *coded, "flags"}
         if isinstance(table, Frame):
+            # The engine reads the file once more for what memory does not hold.
+            refuse_changed(*self.source.read_from)
             texts = {name: _label(nw.col(name), _CODED[name]) for name in coded}
             labeled = table.frame.with_columns(**texts, flags=_flag_text(flags(table.columns)))
             inputs = [

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from shelfwise.analysis import Analysis
 from shelfwise.cells import OnError, Rejection
-from shelfwise.engines.failures import failures
+from shelfwise.engines.failures import failures, stamp
 from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, excerpt
 from shelfwise.model import Model, Tiering
@@ -82,9 +82,11 @@ def analyze(
     if sold:
         source, period = sold.products, period or sold.period
     with failures(source):
+        before = stamp(source)
         opened = open_source(
             source, chosen, mapping=columns, on_error=on_error, engine=engine, group_by=group_by
         )
+        opened.read_from = (source, before) if engine else (None, {})
         if sold:
             opened.sold = sold
             aside = sold.set_aside.select("product_id", "reason").rows()

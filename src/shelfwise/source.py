@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from shelfwise.cells import OnError, Rejection
 from shelfwise.columns import COLUMN, contract, resolve
 from shelfwise.engines import decode, files, frames, records, spark, urls
+from shelfwise.engines.failures import Stamp
 from shelfwise.engines.frames import Engine
 from shelfwise.engines.records import Values
 from shelfwise.errors import InputError, excerpt
@@ -44,6 +45,7 @@ class Source:
     rejected_rows: int = 0
     notices: list[Notice] = field(default_factory=list)
     sold: Sold | None = None
+    read_from: tuple[Any, Stamp] = (None, {})
 
 
 def open_source(

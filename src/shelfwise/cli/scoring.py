@@ -91,6 +91,12 @@ def analyze(
             "parent_id, brand, category or supplier."
         ),
     ] = "product_id",
+    find_duplicates: Annotated[
+        bool, typer.Option("--find-duplicates", help="With --sales: report lines that stand twice.")
+    ] = False,
+    last_price: Annotated[
+        bool, typer.Option("--last-price", help="With --sales: keep the last price beside.")
+    ] = False,
     max_rejected: Annotated[
         str, typer.Option(help="With --sales: share of lines that may be unreadable.")
     ] = "1%",
@@ -108,7 +114,18 @@ def analyze(
         source: Any = file
         if sales is not None:
             source = _sold(
-                sales, catalog, stock, first, last, dates, rules, max_rejected, by, mapping, engine
+                sales,
+                dates,
+                catalog=catalog,
+                stock=stock,
+                rules=_rules(rules),
+                period=(first, last),
+                columns=_mapping(mapping),
+                max_rejected=_share(max_rejected),
+                by=by,
+                find_duplicates=find_duplicates,
+                last_price=last_price,
+                engine="spark" if engine == "spark" else None,
             )
             mapping = None
         # What was counted comes in memory, or in the engine that counted it.
@@ -153,36 +170,18 @@ def explain(
         show_explanation(why, analysis.profile)
 
 
-def _sold(
-    sales: str,
-    catalog: str | None,
-    stock: str | None,
-    first: str | None,
-    last: str | None,
-    dates: str | None,
-    rules: str | None,
-    max_rejected: str,
-    by: str,
-    mapping: list[str] | None,
-    engine: str | None,
-) -> Any:
-    from shelfwise.rules import Rules
+def _sold(sales: str, dates: str | None, **options: Any) -> Any:
     from shelfwise.sales import from_sales
 
     if dates not in (None, "day-first", "month-first"):
         raise typer.BadParameter(f"--dates {dates}: write day-first or month-first.")
-    return from_sales(
-        sales,
-        catalog=catalog,
-        stock=stock,
-        rules=Rules.load(rules) if rules else None,
-        period=(first, last),
-        columns=_mapping(mapping),
-        dates=dates,  # type: ignore[arg-type]  # just compared
-        max_rejected=_share(max_rejected),
-        by=by,
-        engine="spark" if engine == "spark" else None,
-    )
+    return from_sales(sales, dates=dates, **options)  # type: ignore[arg-type]  # just compared
+
+
+def _rules(path: str | None) -> Any:
+    from shelfwise.rules import Rules
+
+    return Rules.load(path) if path else None
 
 
 def _share(text: str) -> float:

@@ -2,19 +2,58 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from shelfwise.errors import EngineError, UnreadableError
+from shelfwise.errors import EngineError, ShelfwiseError, UnreadableError
+
+Stamp = dict[Path, tuple[int, int]]
+
+
+def stamp(source: Any) -> Stamp:
+    """Size and time of change of each file that a path, a folder or a pattern names here."""
+    if not isinstance(source, str | Path):
+        return {}
+    path = Path(source)
+    if path.is_dir():
+        paths = list(path.rglob("*"))
+    elif any(sign in path.name for sign in "*?["):
+        paths = list(path.parent.glob(path.name))
+    else:
+        paths = [path]
+    found = {}
+    for file in paths:
+        with suppress(OSError):  # What cannot be looked at is complained of by its reader.
+            status = file.stat()
+            if file.is_file():
+                found[file] = (status.st_size, status.st_mtime_ns)
+    return found
+
+
+def refuse_changed(source: Any, before: Stamp) -> None:
+    """UnreadableError where a file is another one than it was: passes would not agree."""
+    if before and (changed := stamp(source).items() ^ before.items()):
+        names = sorted({path.name for path, _ in changed})
+        raise UnreadableError(
+            f"{source} changed while it was read: {', '.join(names[:3])}.",
+            "Run again when nothing writes there.",
+        )
 
 
 @contextmanager
 def failures(source: Any = None) -> Iterator[None]:
-    """Turns what DuckDB or Spark raises while it works into errors of ours."""
+    """Turns what DuckDB or Spark raises while it works into errors of ours.
+
+    Files that change meanwhile are an error too.
+    """
+    before = stamp(source)
     try:
         yield
+        refuse_changed(source, before)
     except Exception as error:
+        if isinstance(error, ShelfwiseError):
+            raise
         # Neither is imported unless it is used, so their errors are known by their home.
         home = type(error).__module__.partition(".")[0]
         if home not in ("duckdb", "_duckdb", "pyspark", "py4j"):

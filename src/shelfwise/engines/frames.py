@@ -59,10 +59,15 @@ def open_frame(source: Any, engine: Engine | None) -> Opened:
     return Opened(frame, give_back)
 
 
+def is_spark(frame: Any) -> bool:
+    """Whether a Narwhals frame is one of Spark."""
+    return bool(frame.implementation.is_pyspark() or frame.implementation.is_pyspark_connect())
+
+
 def _refuse_unknown(frame: Lazy, engine: Engine | None) -> None:
     """UnsupportedError for lazy frames that no engine here carries, or not this one."""
     name = frame.implementation
-    if not (name.is_duckdb() or name.is_pyspark() or name.is_pyspark_connect()):
+    if not (name.is_duckdb() or is_spark(frame)):
         raise UnsupportedError(
             f"Frames of {name} are not supported.",
             "Give a pandas, Polars, PyArrow, DuckDB or Spark frame, or a path.",

@@ -17,7 +17,7 @@ from shelfwise.pipeline.aggregate import aggregate, marked, marks_of
 from shelfwise.pipeline.dates import Order, days
 from shelfwise.quality import EXAMPLES, Finding, Quality
 from shelfwise.rules import Mark, Rules
-from shelfwise.sales.products import identified, left_out, named, to_score
+from shelfwise.sales.products import identified, left_out, named, to_score, with_last_price
 from shelfwise.sales.reading import (
     LINE,
     collected,
@@ -72,6 +72,8 @@ def from_sales(
     dates: Order | None = None,
     max_rejected: float = MAX_REJECTED,
     by: str = "product_id",
+    find_duplicates: bool = False,
+    last_price: bool = False,
     engine: Engine | None = None,
 ) -> Sold:
     """Count order lines into the products that `analyze` scores.
@@ -93,6 +95,10 @@ def from_sales(
         max_rejected: The share of lines that may be unreadable before all is refused.
         by: What a row is: "product_id"; "location", a product in a location; or what
             products are added up to: "parent_id", "brand", "category", "supplier".
+        find_duplicates: Report lines that stand more than once; they count all the same,
+            since two equal sales are no error. It takes another pass.
+        last_price: Keep beside the price what was paid for a unit on the last day that
+            the product was sold (the most, where it differed). It takes another pass.
         engine: "spark" counts there, where a text may also name a table. Else a path is
             counted by DuckDB, a frame by what holds it.
 
@@ -113,7 +119,9 @@ def from_sales(
     """
     with failures(lines):
         frame = opened(lines, columns, LINES, engine)
-        return _counted(frame, catalog, stock, rules or Rules(), period, dates, max_rejected, by)
+        return _counted(frame, catalog, stock, rules or Rules(), period, dates, max_rejected, by,
+            find_duplicates, last_price,
+        )  # fmt: skip
 
 
 def _counted(
@@ -125,6 +133,8 @@ def _counted(
     dates: Order | None,
     max_rejected: float,
     by: str,
+    find_duplicates: bool,
+    last_price: bool,
 ) -> Sold:
     """What `from_sales` does with lines that are open."""
     names = frame.collect_schema().names()
@@ -154,7 +164,11 @@ def _counted(
     if quality.first is None or quality.last is None:
         raise InputError("No line counts.", f"All {total:,} were left out:\n{quality}")
     counted = named(frame, counted)
+    if last_price:
+        counted = with_last_price(frame, counted)
     products, set_aside, findings = to_score(counted, catalog, stock, by)
+    if find_duplicates:
+        findings += _duplicates(frame.select(*contract))
     first, last = _period(period)
     first = first or dt.date.fromisoformat(quality.first)
     last = last or dt.date.fromisoformat(quality.last)
@@ -165,6 +179,25 @@ def _counted(
         set_aside,
         keeper,
     )
+
+
+def _duplicates(lines: Any) -> list[Finding]:
+    """Lines that agree in every column with an earlier one."""
+    names = lines.collect_schema().names()
+    repeated = lines.group_by(*names).agg(_n=nw.len()).filter(nw.col("_n") > 1)
+    repeated = repeated.with_columns(_more=nw.col("_n") - 1)
+    more, products = collected(
+        repeated.select(more=nw.col("_more").sum(), products=nw.col("product_id").n_unique())
+    ).row(0)
+    if not more:
+        return []
+    some = repeated.sort("_n", *names[:2], descending=[True, False, False]).head(EXAMPLES)
+    examples = collected(some.rename({"_n": "times"}).drop("_more"))
+    return [
+        Finding("duplicate", "counted", "Lines that stand more than once, all but the first.",
+                int(more), int(products),
+                examples=tuple(map(_plain, examples.rows(named=True))))
+    ]  # fmt: skip
 
 
 def _refuse_unknown(by: str, names: Sequence[str]) -> None:

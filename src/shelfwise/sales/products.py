@@ -112,6 +112,18 @@ def named(frame: Any, counted: Any) -> Any:
     return named.drop("usual")
 
 
+def with_last_price(frame: Any, counted: Any) -> Any:
+    """The products with `last_price`: the most paid for a unit on the last day of a sale."""
+    text = nw.col("product_id").cast(nw.String).str.strip_chars()
+    sold = frame.filter(nw.col("_counts") == 1, nw.col("quantity") > 0)
+    keys = _keys(counted)
+    sold = sold.with_columns(product_id=text, last_price=nw.col("revenue") / nw.col("quantity"))
+    daily = sold.group_by(*keys, "date").agg(last_price=nw.col("last_price").max())
+    last = daily.group_by(*keys).agg(date=nw.col("date").max())
+    prices = daily.join(last, on=[*keys, "date"], how="semi").drop("date")
+    return counted.join(beside(counted, prices), on=keys, how="left")
+
+
 def to_score(
     counted: Any, catalog: Any, stock: Any, by: str = "product_id"
 ) -> tuple[Any, pl.DataFrame, list[Finding]]:

@@ -35,7 +35,11 @@ def opened(
         if not source:
             raise InputError("There are no rows.", "Give at least one.")
         source = pl.DataFrame(source, infer_schema_length=None, strict=False)
-    frame = frames.open_frame(source, engine if engine == "spark" else None).frame
+    if isinstance(source, pl.LazyFrame) and engine is None:
+        # Read in parts by each pass, so that the lines may be more than memory holds.
+        frame: Any = nw.from_native(source)
+    else:
+        frame = frames.open_frame(source, engine if engine == "spark" else None).frame
     theirs = frame.collect_schema().names()
     renaming, _ = resolve(theirs, mapping, tuple(contract))
     known = {column.name for column in contract}
@@ -146,7 +150,7 @@ def held(sums: Any) -> tuple[Any, Any]:
 
     With what keeps them there, which must live as long as they are read.
     """
-    if isinstance(sums, nw.LazyFrame) and not sums.implementation.is_duckdb():
+    if isinstance(sums, nw.LazyFrame) and frames.is_spark(sums):
         keeper = frames.keeper(sums)
         sums = keeper.compute_once(sums)
         if int(collected(sums.select(n=nw.len())).item()) > EXAMINED:
@@ -158,11 +162,9 @@ def beside(products: Any, frame: Any) -> Any:
     """A frame brought to where the products are."""
     if isinstance(products, nw.DataFrame):
         return nw.from_native(collected(frame), eager_only=True)
-    return (
-        frame
-        if isinstance(frame, nw.LazyFrame)
-        else frames.open_frame(frame.to_native(), "spark").frame
-    )
+    if isinstance(frame, nw.LazyFrame) and frames.is_spark(frame):
+        return frame
+    return frames.open_frame(collected(frame), "spark").frame
 
 
 def collected(frame: Any) -> pl.DataFrame:
@@ -170,6 +172,7 @@ def collected(frame: Any) -> pl.DataFrame:
     if isinstance(frame, pl.DataFrame):
         return frame
     if isinstance(frame, nw.LazyFrame):
-        frame = frame.collect(backend="polars")
+        in_parts = {"engine": "streaming"} if frame.implementation.is_polars() else {}
+        frame = frame.collect(backend="polars", **in_parts)
     native = frame.to_native()
     return native if isinstance(native, pl.DataFrame) else frame.to_polars()
