@@ -74,6 +74,7 @@ def bare(engine: str, path: str) -> None:
         import pandas as pd
 
         lines = pd.read_parquet(path)
+        lines["date"] = pd.to_datetime(lines["date"])
         lines["revenue"] = lines["quantity"] * lines["unit_price"]
         lines.groupby("product_id").agg(
             units=("quantity", "sum"), revenue=("revenue", "sum"),

@@ -257,6 +257,7 @@ FOUND = {
     "unreadable": "Lines that break the contract: left out, and refused above max_rejected.",
     "outside_the_period": "Lines of days that were not asked for: left out.",
     "names_differ": "Products whose lines have several names; most sales decide.",
+    "duplicate": "Lines that stand more than once, where asked for: counted.",
     "case_variants": "Ids that differ only in their case; each is a product of its own.",
     "not_in_catalogue": "Products sold that the catalogue does not have: counted.",
     "nothing_left": "Products without units or revenue after returns: not scored.",

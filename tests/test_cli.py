@@ -603,3 +603,10 @@ def test_a_pipe_is_written_to_and_a_link_followed(
     call("analyze", shop, "-o", link)
     assert link.is_symlink()
     assert real.read_bytes() == piped
+
+
+@pytest.mark.parametrize("more", ["--stock s.csv", "--from 2026-01-01", "--by brand"])
+def test_options_of_order_lines_need_them(more: str) -> None:
+    result = CliRunner().invoke(cli.app, ["analyze", "products.csv", *more.split()])
+    assert result.exit_code == 2
+    assert "go with --sales" in " ".join(result.output.split())

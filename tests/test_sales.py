@@ -492,3 +492,101 @@ def test_the_last_price_is_kept_beside(frame: Engine) -> None:
     products = from_sales(frame(lines), last_price=True).products
     assert dict(products.select("product_id", "last_price").rows()) == {"a": 8.0, "c": 1.0}
     assert "last_price" not in from_sales(frame(lines)).products.columns
+
+
+def test_what_floats_leave_of_full_returns_is_nothing(frame: Engine) -> None:
+    lines = [
+        {"product_id": p, "date": "2026-01-05", "quantity": q, "line_total": total}
+        for p, q, total in [("a", 1, 0.1), ("a", 1, 0.2), ("a", -1, -0.3), ("c", 2, 5.0),
+                            ("e", 0.1, 1.0), ("e", 0.2, 1.0), ("e", -0.3, -1.0)]
+    ]  # fmt: skip
+    sold = from_sales(frame(lines))
+    assert sold.products["product_id"].to_list() == ["c"]
+    assert sorted(sold.set_aside["product_id"]) == ["a", "e"]
+
+
+def test_a_catalogue_as_text_is_read(tmp_path: Path) -> None:
+    text = "sku,name,price,units_sold,stock\na,Lamp,4.50,9,\nc,Mug,3,1,4\n"
+    (tmp_path / "c.csv").write_text(text)
+    sold = from_sales([line("a", 2)], catalog=tmp_path / "c.csv")
+    rows = sold.products.select("product_id", "name", "price", "units_sold", "stock").rows()
+    assert rows == [("a", "Lamp", 10.0, 2.0, None), ("c", "Mug", 3.0, 0.0, 4.0)]
+
+
+def test_a_stock_that_is_not_known_is_not_zero(frame: Engine) -> None:
+    held = [("a", None), ("a", 3.0), ("c", 4.0), ("c", 2.0)]
+    stock = frame([{"product_id": product, "stock": units} for product, units in held])
+    products = from_sales([line("a", 2), line("c", 1)], stock=stock).products
+    assert products["stock"].to_list() == [None, 6.0]
+
+
+@pytest.mark.parametrize(
+    ("tables", "told"),
+    [
+        ({"catalog": [{"name": "Lamp", "price": 3.0}]}, "catalogue has no column product_id"),
+        ({"catalog": [{"product_id": 1.5, "name": "Lamp"}]}, "integers or text"),
+        ({"catalog": [{"product_id": None, "name": "x"}, {"product_id": "a"}]}, "has product_id"),
+        ({"catalog": [{"product_id": "a", "price": "4,50"}]}, "catalogue has price '4,50'"),
+        ({"stock": [{"product_id": "a", "price": 3}]}, "no column stock"),
+        ({"stock": [{"product_id": "a", "stock": "n/a"}]}, "stock has stock 'n/a'"),
+    ],
+)
+def test_a_wrong_catalogue_or_stock_is_refused(tables: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        from_sales([line("a", 2)], **tables)
+
+
+def test_a_parent_that_a_frame_holds_as_float_is_one(frame: Engine) -> None:
+    catalog = pl.DataFrame({"product_id": ["a", "c", "e"], "parent_id": [101.0, 101.0, None]})
+    sold = from_sales(frame([line("a", 1), line("c", 2), line("e", 4)]), catalog=catalog,
+                      by="parent_id")  # fmt: skip
+    assert dict(sold.products.select("product_id", "units_sold").rows()) == {"101": 3.0, "e": 4.0}
+
+
+def test_currencies_that_count_are_not_mixed(frame: Engine) -> None:
+    lines = [line(p, 1, currency=c) for p, c in zip("acef", ["", "EUR", "USD", None], strict=True)]
+    with pytest.raises(InputError, match="currenc"):
+        from_sales(frame(lines))
+    old = [line("a", 1, currency="DEM", date="2001-03-05"), line("a", 1, currency="EUR")]
+    sold = from_sales(frame(old), period=("2026-01-01", None))
+    assert sold.products["currency"].to_list() == ["EUR"]
+
+
+def test_lines_of_two_orders_are_no_duplicates(frame: Engine) -> None:
+    lines = [line("a", 2, order_id="1"), line("a", 2, order_id="2")]
+    sold = from_sales(frame(lines), find_duplicates=True)
+    assert "duplicate" not in {finding.name for finding in sold.quality.findings}
+
+
+def test_dates_that_are_numbers_are_refused(frame: Engine) -> None:
+    with pytest.raises(InputError, match="must be dates"):
+        from_sales(frame([line("a", 1) | {"date": 20260105}]))
+
+
+def test_the_day_is_that_of_the_clock_on_the_spot() -> None:
+    berlin = dt.timezone(dt.timedelta(hours=1))
+    when = [dt.datetime(2026, 1, 1, 0, 30, tzinfo=berlin)]
+    lines = pl.DataFrame([line("a", 1)]).with_columns(
+        date=pl.Series(when).dt.convert_time_zone("Europe/Berlin")
+    )
+    assert from_sales(lines).period[0] == dt.date(2026, 1, 1)
+
+
+def test_a_century_of_lines_names_its_days() -> None:
+    with pytest.raises(InputError, match="from 1900-01-01 to 2026-03-05"):
+        from_sales([line("a", 1), line("a", 1, date="1900-01-01")])
+
+
+def test_texts_that_are_numbers_and_padded_ids_are_read(frame: Engine) -> None:
+    lines = [line("a ", 1, name="Lamp"), line("a ", 1, name="Lamp"), line("a ", 1, name="Zamp")]
+    assert from_sales(frame(lines)).products["name"].to_list() == ["Lamp"]
+    coded = frame([line("a", 1, name=5, location=3), line("a", 1, name=5, location=4)])
+    stock = [{"product_id": "a", "location": "3", "stock": 7},
+             {"product_id": "a", "location": "4", "stock": 8}]  # fmt: skip
+    products = from_sales(coded, stock=stock, by="location").products
+    assert products.select("name", "location", "stock").rows() == [("5", "3", 7.0), ("5", "4", 8.0)]
+
+
+def test_a_rule_of_one_text_is_refused() -> None:
+    with pytest.raises(InputError, match="not_products is one text"):
+        Rules(not_products="POST")  # type: ignore[arg-type]

@@ -311,3 +311,26 @@ def test_the_command_line_gives_the_same_as_with_duckdb(tmp_path: Path) -> None:
         command = ["analyze", "--sales", str(tmp_path / "lines.parquet"), "--engine", "spark"]
         assert CliRunner().invoke(app, [*command, *wrong]).exit_code == 2
     assert CliRunner().invoke(app, ["analyze", "x.csv", "--mode", "append"]).exit_code == 2
+
+
+def test_what_spark_cannot_take_is_said(session: Any, table: str, tmp_path: Path) -> None:
+    products = some_products(20)
+    with pytest.raises(InputError, match="dots in their names"):
+        shelfwise.analyze(SPARK(products.with_columns(pl.lit(1).alias("Order No."))
+                                .to_dict(as_series=False)))  # fmt: skip
+    own = shelfwise.analyze(products.with_columns(AS_OF=pl.lit("x")))
+    with pytest.raises(InputError, match="column AS_OF of their own"):
+        tables.write(own, table, "append")
+    assert not session.catalog.tableExists(f"{table}_quality")
+    text = "sku;name;price;units_sold;stock\nÄ1;Lämp;2;3;4\nÖ1;Tür;2;3;4\n"
+    (tmp_path / "old.csv").write_bytes(text.encode("cp1252"))
+    read = shelfwise.analyze(tmp_path / "old.csv", engine="spark").products
+    assert {(row["product_id"], row["name"]) for row in SPARK.read(read)} == {
+        ("Ä1", "Lämp"), ("Ö1", "Tür")
+    }  # fmt: skip
+    for more in (["--format", "csv"], ["-o", "-"]):
+        products.write_parquet(tmp_path / "p.parquet")
+        command = ["analyze", str(tmp_path / "p.parquet"), "--engine", "spark", *more]
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+        assert "performance_score" in result.stdout

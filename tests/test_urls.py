@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 import shelfwise
-from shelfwise.engines import urls
+from shelfwise.engines.failures import masked
 from shelfwise.errors import InputError, NotFoundError, UnreadableError, UnsupportedError
 
 PRODUCTS = pl.DataFrame(
@@ -173,4 +173,15 @@ def test_files_in_a_store(tmp_path: Path, expected: pl.DataFrame) -> None:
 def test_urls_that_name_nothing_are_refused(url: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         scored(url)
-    assert urls.shown("postgresql://me:secret@host/db/t") == "postgresql://me:***@host/db/t"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:secret@h/d/t", "postgresql://h/d/t?user=u&password=secret",
+     "postgresql://u:se/cret@h/d/t", "s3://KEY:secret@bucket/a.csv", "postgresql://u:p#secret@h/d"],
+)  # fmt: skip
+def test_no_message_tells_a_password(url: str) -> None:
+    assert "cret" not in masked(f"{url} cannot be read")
+    with pytest.raises(shelfwise.ShelfwiseError) as caught:
+        scored(url)
+    assert "cret" not in str(caught.value)

@@ -10,12 +10,11 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 
-from shelfwise import answer, notices
+from shelfwise import answer, measures, notices
 from shelfwise.engines import frames
 from shelfwise.engines.failures import refuse_changed
 from shelfwise.errors import InputError, NotFoundError, excerpt
 from shelfwise.formula import Values, where
-from shelfwise.metrics import METRIC
 from shelfwise.model import Model
 from shelfwise.notices import Notice, best_sellers, best_sellers_low
 from shelfwise.pipeline import tiers_under
@@ -27,7 +26,6 @@ from shelfwise.pipeline.totals import (
     abc_class,
     abc_cuts,
     clustering,
-    concentration,
     effective_weights,
     summarize,
 )
@@ -35,7 +33,7 @@ from shelfwise.pipeline.unlock import units_to_reach
 from shelfwise.profile import Profile, load_profile
 from shelfwise.quality import Quality
 from shelfwise.reasons import Comparison, Explanation
-from shelfwise.source import Source, given_frame, series
+from shelfwise.source import Source, given_frame
 
 LISTED_PLACES = 20
 
@@ -185,13 +183,7 @@ class Analysis:
 
         A dict; or, `within` a column such as category, a frame with a row for each value.
         """
-        if within is None:
-            return concentration(self._with_measure(measure), measure)
-        rows = [
-            {within: group[within][0]} | concentration(_arrays(group, measure), measure)
-            for group in self._measured(measure, within).partition_by(within, maintain_order=True)
-        ]
-        return pl.DataFrame(rows, infer_schema_length=None).sort(within, nulls_last=True)
+        return measures.concentrated(self, measure, within)
 
     def abc(self, measure: str = "revenue", within: str | None = None) -> pl.DataFrame:
         """ABC classes by any measure: product_id, the measure, abc_class, largest first.
@@ -199,57 +191,7 @@ class Analysis:
         A metric (`gross_margin`, given unit costs) or a number column (`units_sold`);
         `within` a column such as category each value has classes of its own.
         """
-        found = self._measured(measure, within)
-        groups = found.partition_by(within, maintain_order=True) if within else [found]
-        classed = []
-        for group in groups:
-            table = _arrays(group, measure)
-            codes = abc_class(table.columns[measure], abc_cuts(table, measure))
-            classed.append(group.with_columns(_abc=pl.Series(codes, dtype=pl.Int64)))
-        found = pl.concat(classed)
-        sold = self.source.sold
-        if sold and sold.set_aside.height and not within and measure in ("revenue", "units_sold"):
-            # What returns have eaten up is not scored, but it has its class: N.
-            values = "net_revenue" if measure == "revenue" else measure
-            aside = sold.set_aside.select("product_id", pl.col(values).alias(measure), _abc=0)
-            found = pl.concat([found, aside], how="vertical_relaxed")
-        labels = pl.col("_abc").replace_strict(ABC, return_dtype=pl.String)
-        kept = found.select(*([within] if within else []), "product_id", measure, abc_class=labels)
-        first = [within, measure] if within else [measure]
-        return kept.sort(first, descending=[*([False] if within else []), True], nulls_last=True)
-
-    def _measured(self, measure: str, within: str | None) -> pl.DataFrame:
-        """product_id, the measure, and the column to group by where one is asked for."""
-        table = self._with_measure(measure)
-        names = ["product_id", *([within] if within else [])]
-        if isinstance(table, Frame):
-            known = self.source.names
-        else:
-            frame = self.source.frame
-            known = tuple(self.source.given if frame is None else frame.columns)
-        if within is not None and (within not in known or within in ("product_id", measure)):
-            raise InputError(
-                f"There is no column {excerpt(within)} to group by.",
-                f"The data has {', '.join(map(str, known[:30]))}.",
-            )
-        if isinstance(table, Frame):
-            given = [nw.col(f"given {name}").alias(name) for name in names]
-            selected = table.frame.select(*given, measure).collect(backend="polars")
-            return selected.to_native()  # type: ignore[no-any-return]  # Narwhals says Any
-        rows = range(table.height)
-        inputs = [series(name, self._input(name, rows)) for name in names]
-        return pl.DataFrame([*inputs, pl.Series(measure, np.asarray(table.columns[measure]))])
-
-    def _with_measure(self, measure: str) -> Table:
-        """The scored table, with a metric that the profile did not need, where it can be."""
-        table = self.table
-        if measure not in table.columns and measure in METRIC:
-            metric = METRIC[measure]
-            if metric.formula(set(table.columns)) is not None:
-                table = table.with_columns({measure: metric.evaluate(table.columns)})
-        if measure not in table.columns or measure.startswith(("_", "given ")):
-            raise InputError(f"These products have no measure {excerpt(measure)}.")
-        return table
+        return measures.classed(self, measure, within)
 
     @cached_property
     def clustering(self) -> dict[str, Any]:
@@ -307,9 +249,10 @@ class Analysis:
         columns = self.table.columns
         places = np.flatnonzero(columns["performance_score"] == best)
         place = int(places[np.argmax(columns["revenue"][places])])
-        return str(self._input("name", [place])[0])
+        return str(self.given("name", [place])[0])
 
-    def _input(self, name: str, rows: Any) -> list[Any]:
+    def given(self, name: str, rows: Any) -> list[Any]:
+        """Values of an input column at some rows, in memory."""
         if self.source.frame is None:
             values = self.source.given[name]
             return [values[int(row)] for row in rows]
@@ -352,7 +295,7 @@ class Analysis:
             changed: pl.DataFrame = selected.collect(backend="polars").to_native()
         else:
             rows = np.flatnonzero(columns["performance_tier"] != columns["_before"])
-            inputs = {name: self._input(name, rows) for name in ("product_id", "name")}
+            inputs = {name: self.given(name, rows) for name in ("product_id", "name")}
             results = {name: columns[name][rows] for name in wanted}
             changed = pl.DataFrame(inputs | results, strict=False)
         labels = {
@@ -382,10 +325,6 @@ class Analysis:
         first, *rest = repr(self).splitlines()
         items = "".join(f"<li>{html.escape(line.strip())}</li>" for line in rest)
         return f"<div><strong>{html.escape(first)}</strong><ul>{items}</ul></div>"
-
-
-def _arrays(frame: pl.DataFrame, measure: str) -> Arrays:
-    return Arrays({measure: frame[measure].to_numpy()})
 
 
 def _place(location: Any) -> str:

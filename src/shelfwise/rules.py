@@ -46,6 +46,9 @@ class Rules:
     not_product_pattern: str = r"^gift_[0-9]+"
 
     def __post_init__(self) -> None:
+        for name in ("cancelled", "not_products"):
+            if isinstance(getattr(self, name), str):
+                raise InputError(f"The rule {name} is one text.", 'It is several: ("POST", "FEE").')
         for name in ("credit_notes", "adjustments", "not_product_pattern"):
             try:
                 re.compile(getattr(self, name))

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from shelfwise.analysis import Analysis
 from shelfwise.cells import OnError, Rejection
+from shelfwise.engines import files
 from shelfwise.engines.failures import failures, stamp
 from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, excerpt
@@ -86,7 +87,8 @@ def analyze(
         opened = open_source(
             source, chosen, mapping=columns, on_error=on_error, engine=engine, group_by=group_by
         )
-        opened.read_from = (source, before) if engine else (None, {})
+        if engine == "spark" or (engine and files.holds_parquet(source)):
+            opened.read_from = (source, before)
         if sold:
             opened.sold = sold
             aside = sold.set_aside.select("product_id", "reason").rows()

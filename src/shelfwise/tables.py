@@ -17,6 +17,7 @@ import polars as pl
 from shelfwise.analysis import Analysis
 from shelfwise.engines import spark
 from shelfwise.engines.failures import failures
+from shelfwise.errors import InputError
 
 Mode = Literal["error", "overwrite", "append"]
 
@@ -78,20 +79,25 @@ def write(analysis: Analysis, target: str, mode: Mode, as_of: dt.date | None = N
     The products come last: a run that stands in them is whole.
     """
     run = Run.of(analysis, as_of)
+    names = [f"{target}{suffix}" for suffix in ("_quality", "_rejected", "")]
+    if mode == "error":
+        spark.refuse_existing(names)
     with failures(target):
         products = analysis.products
-    for name, frame in (
-        (f"{target}_quality", quality(analysis)),
-        (f"{target}_rejected", analysis.rejected),
-        (target, products),
-    ):
-        spark.write(_keyed(frame, run), name, mode)
+    keyed = [_keyed(frame, run) for frame in (quality(analysis), analysis.rejected, products)]
+    for name, frame in zip(names, keyed, strict=True):
+        spark.write(frame, name, mode)
     return run
 
 
 def _keyed(frame: Any, run: Run) -> Any:
     rows = nw.from_native(frame)
     names = rows.collect_schema().names()
+    if taken := [name for name in names if name.casefold() in ("run_id", "as_of")]:
+        raise InputError(
+            f"The products have a column {taken[0]} of their own, which the tables need.",
+            "Rename it or leave it out.",
+        )
     keyed = rows.with_columns(run_id=nw.lit(run.run_id), as_of=nw.lit(run.as_of))
     return keyed.select("run_id", "as_of", *names).to_native()
 

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from shelfwise.cli.screen import busy, err, out, show_analysis, show_explanation
+from shelfwise.engines.failures import masked
 
 LARGE_FILE = 200 * 2**20
 """Bytes above which a file is analyzed inside DuckDB instead of in memory."""
@@ -108,7 +109,18 @@ def analyze(
         raise typer.BadParameter("Give a file of products, or --sales with order lines.")
     if engine != "spark" and (master or as_of or mode != "error"):
         raise typer.BadParameter("--master, --mode and --as-of go with --engine spark.")
-    with busy(f"Scoring {file or sales}", _rows(file or str(sales))):
+    if sales is None and (
+        catalog or stock or first or last or dates or rules or find_duplicates or last_price
+        or by != "product_id" or max_rejected != "1%"
+    ):  # fmt: skip
+        raise typer.BadParameter(
+            "--catalog, --stock, --from, --to, --dates, --rules, --by, --find-duplicates, "
+            "--last-price and --max-rejected go with --sales."
+        )
+    if sales is not None and engine not in (None, "duckdb", "spark"):
+        raise typer.BadParameter("--sales counts with --engine duckdb or spark.")
+    day = _day(mode, as_of)
+    with busy(f"Scoring {masked(file or str(sales))}", _rows(file or str(sales))):
         if engine == "spark":
             _start_spark(master)
         source: Any = file
@@ -136,7 +148,7 @@ def analyze(
         if save_model:
             analysis.model.save(save_model)
         if kind == "spark":
-            _write_on_spark(analysis, str(output), mode, as_of)
+            _write_on_spark(analysis, str(output), mode, day)
         elif kind != "table":
             _write(analysis, output or "-", kind)
     if kind == "table" or (output and output != "-"):
@@ -161,7 +173,7 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Why one product scores what it scores."""
-    with busy(f"Scoring {file}"):
+    with busy(f"Scoring {masked(file)}"):
         analysis = score(file, profile, mapping=mapping, on_error=on_error, model=model)
         why = analysis.explain(product_id, location)
     if as_json:
@@ -256,19 +268,23 @@ def _start_spark(master: str | None) -> None:
     spark.session(master)
 
 
-def _write_on_spark(analysis: Any, target: str, mode: str, as_of: str | None) -> None:
+def _day(mode: str, as_of: str | None) -> date | None:
+    """The day of the run; what cannot be meant is said before anything is computed."""
+    from shelfwise.engines import spark
+
+    if mode not in spark.MODES:
+        raise typer.BadParameter(f"--mode {mode}: write one of {', '.join(spark.MODES)}.")
+    try:
+        return date.fromisoformat(as_of) if as_of else None
+    except ValueError as error:
+        raise typer.BadParameter(f"--as-of {as_of}: write 2026-03-31.") from error
+
+
+def _write_on_spark(analysis: Any, target: str, mode: str, day: date | None) -> None:
     """Tables by name, or a folder of files that Spark writes."""
     from shelfwise import tables
     from shelfwise.engines import files, spark
 
-    if mode not in spark.MODES:
-        raise typer.BadParameter(f"--mode {mode}: write one of {', '.join(spark.MODES)}.")
-    day = None
-    if as_of:
-        try:
-            day = date.fromisoformat(as_of)
-        except ValueError as error:
-            raise typer.BadParameter(f"--as-of {as_of}: write 2026-03-31.") from error
     if spark.is_table(target):
         run = tables.write(analysis, target, mode, day)  # type: ignore[arg-type]
         out.print(f"Run {run.run_id} of {run.as_of} stands in {target}, {target}_rejected "
@@ -281,6 +297,11 @@ def _output_kind(output: str | None, format: str | None, engine: str | None) -> 
     from shelfwise.engines import files
 
     if engine == "spark" and output not in (None, "-") and format is None:
+        from shelfwise.engines import spark
+
+        kind = "parquet" if spark.is_table(str(output)) else files.kind_of(Path(str(output)))
+        if kind not in spark.KINDS:
+            raise typer.BadParameter(f"Spark writes {', '.join(spark.KINDS)}, not {kind}.")
         return "spark"
     known = ("table", *files.OUTPUTS)
     if format is None:
@@ -297,11 +318,11 @@ def _output_kind(output: str | None, format: str | None, engine: str | None) -> 
 
 
 def _write(analysis: Any, target: str, kind: str) -> None:
-    from shelfwise.engines import files
+    from shelfwise.engines import files, spark
 
     if kind == "json":
         from shelfwise import answer
 
         files.put(b"".join([*answer.encode(analysis), b"\n"]), target)
     else:
-        files.write(analysis.products, target, kind)
+        files.write(spark.in_memory(analysis.products), target, kind)

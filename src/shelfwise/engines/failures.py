@@ -58,7 +58,7 @@ def failures(source: Any = None) -> Iterator[None]:
         home = type(error).__module__.partition(".")[0]
         if home not in ("duckdb", "_duckdb", "pyspark", "py4j"):
             raise
-        named = source if isinstance(source, str | Path) else "The data"
+        named = masked(str(source)) if isinstance(source, str | Path) else "The data"
         text = f"{type(error).__name__} {error}"
         if any(sign in text for sign in ("OutOfMemory", "out of memory", "heap space")):
             raise EngineError(
@@ -77,13 +77,23 @@ _SPARK_CANNOT_READ = (
 )  # fmt: skip
 
 
+def masked(text: str) -> str:
+    """A message or URL without the user, password and keys that a URL in it carries.
+
+    >>> masked("postgresql://me:secret@host/db/t?password=x cannot be read")
+    'postgresql://***@host/db/t?password=*** cannot be read'
+    """
+    text = re.sub(r"://\S*@", "://***@", text)
+    return re.sub(r"(?i)(\w*(?:password|secret|token|key)\w*=)[^&\s]*", r"\1***", text)
+
+
 def first_line(error: Exception) -> str:
     """What an engine complains of, without the page of advice or of Java around it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # Spark's own complaints begin with their class in brackets, somewhere in the page.
     told = next((line for line in lines if re.search(r"\[[A-Z][A-Z_.]+\] ", line)), None)
     line = told or (lines[0] if lines else type(error).__name__)
-    return re.sub(r"^.*?(?=\[[A-Z][A-Z_.]+\] )", "", line)[:300]
+    return masked(re.sub(r"^.*?(?=\[[A-Z][A-Z_.]+\] )", "", line)[:300])
 
 
 def unreadable(path: Path | str, error: Exception) -> UnreadableError:
@@ -93,4 +103,5 @@ def unreadable(path: Path | str, error: Exception) -> UnreadableError:
     marks = ("Expected Number", "Value with", "Invalid unicode")
     told = [line for line in lines if line.startswith(marks)]
     first = re.sub(r"^(?:[A-Za-z ]*Error(?: on|:) ?)+", "", first_line(error))
-    return UnreadableError(f"{path} cannot be read: {'. '.join([first, *told])[:300]}")
+    reason = masked(". ".join([first, *told])[:300])
+    return UnreadableError(f"{masked(str(path))} cannot be read: {reason}")

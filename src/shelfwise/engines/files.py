@@ -57,6 +57,11 @@ def kind_of(path: Path) -> str:
     return kind
 
 
+def holds_parquet(source: object) -> bool:
+    """Whether it is the path of a Parquet file: an engine reads those again in each pass."""
+    return isinstance(source, str | Path) and KINDS.get(Path(source).suffix.lower()) == "parquet"
+
+
 def read_bytes(path: Path) -> bytes:
     """A file's content; `-` is standard input."""
     if str(path) == "-":
@@ -82,7 +87,7 @@ def open_relation(path: Path, kind: str, *, keep: bool = False) -> Any:
     import duckdb
 
     _must_be_file(path)
-    if kind == "csv" and _encoding(path) != "utf-8":
+    if kind == "csv" and encoding(path) != "utf-8":
         return frames.to_duckdb(_read_latin_1(path))
     connection = frames.connected(ordered=not keep)
     try:
@@ -202,7 +207,7 @@ def guessed(path: Path) -> list[str]:
     """What reading a CSV file supposes of it beyond commas and UTF-8; for a notice."""
     separator = _header(path)[0]
     named = [suffix.lower() for suffix in path.suffixes if TEXT.get(suffix.lower()) == separator]
-    letters = [] if _encoding(path) == "utf-8" else ["letters of Windows-1252"]
+    letters = [] if encoding(path) == "utf-8" else ["letters of Windows-1252"]
     return ([] if named else separated(separator)) + letters
 
 
@@ -276,7 +281,7 @@ def parse_csv(body: bytes) -> tuple[pl.DataFrame, list[str]]:
         raise unreadable("Standard input", error) from error
 
 
-def _encoding(path: Path) -> str:
+def encoding(path: Path) -> str:
     """UTF-8, or latin-1 where the file's beginning is not UTF-8."""
     if path.suffix.lower() == ".gz":
         return "utf-8"

@@ -48,6 +48,11 @@ def open_frame(source: Any, engine: Engine | None) -> Opened:
         give_back = lambda native: native.lazy()  # noqa: E731
     if isinstance(frame, nw.LazyFrame):
         _refuse_unknown(frame, engine)
+        if is_spark(frame) and (dotted := [n for n in frame.columns if "." in n or "`" in n]):
+            raise InputError(
+                f"On Spark the column {dotted[0]!r} would be read as a part of another one.",
+                "Rename columns that have dots in their names: frame.toDF(...).",
+            )
     if engine == "duckdb" and isinstance(frame, nw.DataFrame):
         return Opened(nw.from_native(to_duckdb(frame.to_native())))
     if engine == "spark" and isinstance(frame, nw.DataFrame):

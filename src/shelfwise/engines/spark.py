@@ -3,6 +3,7 @@
 import os
 import re
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ Lazy = nw.LazyFrame[Any]
 TABLE = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}$", re.ASCII)
 """The name of a table: [[catalog.]schema.]table."""
 MODES = ("error", "overwrite", "append")
+KINDS = ("parquet", "csv", "ndjson")
+"""What Spark writes into a folder."""
 
 LOCAL = {
     "spark.ui.enabled": "false",
@@ -111,6 +114,7 @@ def read(source: str | Path) -> Any:
         return spark.read.csv(
             place, header=True, inferSchema=False, enforceSchema=False, mode="FAILFAST",
             sep=_separator(place, spark), escape='"', multiLine=False,
+            encoding=_encoding(name),
         )  # fmt: skip
     if kind == "ndjson":
         return spark.read.json(place, primitivesAsString=True, mode="FAILFAST")
@@ -136,6 +140,16 @@ def _kind_and_place(name: str) -> tuple[str, str]:
         if not path.exists():
             raise NotFoundError(f"There is no file or table {path}.")
     return kinds.pop(), _place(name)
+
+
+def _encoding(name: str) -> str:
+    """The letters of CSV files here; those elsewhere are taken for UTF-8."""
+    if "://" in name:
+        return "UTF-8"
+    found = {files.encoding(path) for path in files.expanded(Path(name))}
+    if len(found) > 1:
+        raise InputError(f"{name} has files in UTF-8 and files that are not.", "Save all as UTF-8.")
+    return "UTF-8" if found == {"utf-8"} else "windows-1252"
 
 
 def _separator(place: str, spark: Any) -> str:
@@ -183,6 +197,22 @@ def is_frame(native: Any) -> bool:
     return type(native).__module__.startswith("pyspark.")
 
 
+def in_memory(native: Any) -> Any:
+    """A frame of Spark as a Polars frame; any other frame as it is."""
+    return pl.DataFrame(native.toArrow()) if is_frame(native) else native
+
+
+def refuse_existing(names: Sequence[str]) -> None:
+    """OutputError where a table of one of these names is there."""
+    for name in names:
+        if session().catalog.tableExists(name):
+            raise _is_there(name)
+
+
+def _is_there(target: str) -> OutputError:
+    return OutputError(f"{target} is there already.", "Say what to do: --mode overwrite or append.")
+
+
 def write(frame: Any, target: str, mode: str, kind: str = "parquet") -> None:
     """A Spark or Polars frame into a table, or into a folder of Parquet, CSV or JSON files.
 
@@ -190,16 +220,14 @@ def write(frame: Any, target: str, mode: str, kind: str = "parquet") -> None:
     """
     if mode not in MODES:
         raise InputError(f"mode is {excerpt(mode)}.", f"It is one of {', '.join(MODES)}.")
-    if kind not in ("parquet", "csv", "ndjson"):
-        raise UnsupportedError(f"Spark writes parquet, csv and ndjson, not {kind}.")
+    if kind not in KINDS:
+        raise UnsupportedError(f"Spark writes {', '.join(KINDS)}, not {kind}.")
     try:
         with failures(target):
             _write(frame if is_frame(frame) else of_frame(frame), target, mode, kind)
     except EngineError as error:
         if "ALREADY_EXISTS" in error.message:
-            raise OutputError(
-                f"{target} is there already.", "Say what to do: --mode overwrite or append."
-            ) from error
+            raise _is_there(target) from error
         raise
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from shelfwise.engines import files, frames
-from shelfwise.engines.failures import first_line
+from shelfwise.engines.failures import first_line, masked
 from shelfwise.errors import (
     InputError,
     MissingExtraError,
@@ -39,15 +39,7 @@ def open_url(url: str) -> Any:
     if scheme in STORES:
         return _files(url, scheme)
     known = ", ".join(f"{name}://" for name in (*DATABASES, *STORES))
-    raise UnsupportedError(f"{shown(url)} cannot be opened.", f"Known: {known}.")
-
-
-def shown(url: str) -> str:
-    """The URL without a password, for messages."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return url.replace(f":{parts.password}@", ":***@", 1)
+    raise UnsupportedError(f"{masked(url)} cannot be opened.", f"Known: {known}.")
 
 
 def _table(url: str, scheme: str) -> Any:
@@ -55,13 +47,13 @@ def _table(url: str, scheme: str) -> Any:
     place, _, table = parts.path.rstrip("/").rpartition("/")
     if not table or not place.strip("/"):
         raise InputError(
-            f"{shown(url)} names no table.",
+            f"{masked(url)} names no table.",
             "Write postgresql://user@host/database/table or sqlite:///shop.db/table.",
         )
     name = ".".join(f'"{part}"' for part in unquote(table).replace('"', "").split("."))
     if scheme in ("postgresql", "postgres"):
         server = urlunsplit(parts._replace(scheme="postgresql", path=place))
-        return _through_arrow(server, name, "adbc_driver_postgresql", shown(url))
+        return _through_arrow(server, name, "adbc_driver_postgresql", masked(url))
     path = Path(unquote(place.removeprefix("/")))
     if not path.exists():
         raise NotFoundError(f"There is no file {path}.")
@@ -136,11 +128,11 @@ def _files(url: str, scheme: str) -> Any:
     from pyarrow import csv, dataset, fs
 
     if "*" in url or "?" in url:
-        raise UnsupportedError(f"{url} is a pattern.", "Name a file or a folder there.")
+        raise UnsupportedError(f"{masked(url)} is a pattern.", "Name a file or a folder there.")
     ending = Path(urlsplit(url).path.rstrip("/"))
     kind = files.kind_of(ending) if ending.suffix else "parquet"
     if kind not in ("parquet", "csv", "arrow"):
-        raise UnsupportedError(f"{url} is {kind}.", "In a store: Parquet, CSV or Arrow.")
+        raise UnsupportedError(f"{masked(url)} is {kind}.", "In a store: Parquet, CSV or Arrow.")
     try:
         system, path = fs.FileSystem.from_uri(STORES[scheme] + url[url.index("://") :])
         form: Any = {"parquet": "parquet", "arrow": "ipc"}.get(kind)
@@ -155,7 +147,7 @@ def _files(url: str, scheme: str) -> Any:
             )
         found = dataset.dataset(path, filesystem=system, format=form)
     except FileNotFoundError as error:
-        raise NotFoundError(f"There is nothing at {url}.") from error
+        raise NotFoundError(f"There is nothing at {masked(url)}.") from error
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise UnreadableError(f"{url} cannot be read: {first_line(error)}") from error
+        raise UnreadableError(f"{masked(url)} cannot be read: {first_line(error)}") from error
     return frames.connected().from_arrow(found)

@@ -91,7 +91,12 @@ def aggregate(lines: Any, marks: Sequence[Mark], by: Sequence[str]) -> Any:
         lines = lines.with_columns(_name=nw.when(counts == 1).then(nw.col("name")))
         sums |= {"name": nw.col("_name").max(), "_other_name": nw.col("_name").min()}
     if "currency" in names:
-        sums |= {"currency": nw.col("currency").max(), "_other_currency": nw.col("currency").min()}
+        named = (counts == 1) & (nw.col("currency").str.strip_chars() != "")
+        lines = lines.with_columns(_money_of=nw.when(named).then(nw.col("currency")))
+        sums |= {
+            "currency": nw.col("_money_of").max(),
+            "_other_currency": nw.col("_money_of").min(),
+        }
     if "cost" in names:
         # Of what was sold, where the cost is known: a return may be booked at another cost.
         known = nw.when(~nw.col("cost").is_null()).then(nw.col("_sold"))

@@ -251,7 +251,10 @@ def _without_duplicates(frame: AnyFrame, identity: list[str]) -> tuple[AnyFrame,
 
 def refuse_mixed_currency(frame: AnyFrame, contract: Mapping[str, Column]) -> None:
     if "currency" in contract:
-        given = frame.select("currency").filter(~nw.col("currency").is_null())
+        given = frame.select("currency").filter(
+            ~nw.col("currency").is_null(),
+            nw.col("currency").cast(nw.String).str.strip_chars() != "",
+        )
         ends = _row(given.select(low=nw.col("currency").min(), high=nw.col("currency").max()))
         refuse_currencies({ends["low"], ends["high"]})
 

@@ -21,7 +21,10 @@ def days(frame: Any, name: str, declared: Order | None = None) -> Any:
     """
     dtype = frame.collect_schema()[name]
     if dtype != nw.String:
-        return frame.with_columns(**{name: nw.col(name).cast(nw.Date)})
+        day = nw.col(name)
+        if isinstance(frame, nw.DataFrame) and getattr(dtype, "time_zone", None):
+            day = day.dt.replace_time_zone(None)  # The day that the clock there showed.
+        return frame.with_columns(**{name: day.cast(nw.Date)})
     # What follows the day: a time, with T or a blank before it.
     day = nw.col(name).str.strip_chars().str.replace_all("[T ].*$", "")
     frame = frame.with_columns(_day=day)

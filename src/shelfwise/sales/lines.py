@@ -14,6 +14,7 @@ from shelfwise.engines.failures import failures
 from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, excerpt
 from shelfwise.pipeline.aggregate import aggregate, marked, marks_of
+from shelfwise.pipeline.check import refuse_kinds
 from shelfwise.pipeline.dates import Order, days
 from shelfwise.quality import EXAMPLES, Finding, Quality
 from shelfwise.rules import Mark, Rules
@@ -30,6 +31,7 @@ from shelfwise.sales.reading import (
 from shelfwise.sales.rollup import LEVELS
 
 MAX_REJECTED = 0.01
+MOST_DAYS = 36_600
 DOUBTFUL = 0.25
 """A default that leaves out more lines than this share is asked about, not believed."""
 
@@ -140,6 +142,7 @@ def _counted(
     names = frame.collect_schema().names()
     _refuse_unknown(by, names)
     contract = contract_of(names)
+    refuse_kinds(contract, frame.collect_schema())
     frame = days(frame, "date", dates)
     marks = [*_outside(period), *marks_of(names, rules)]
     found = readable(frame, contract, [mark for mark in marks if mark.of == "line"], rules)
@@ -148,7 +151,11 @@ def _counted(
     of_lines = found.marks
     marks = [mark for mark in marks if mark.of == "product" or mark in of_lines]
     frame = marked(found.lines, rules, of_lines)
-    keys = ["product_id", *(["location"] if by == "location" else [])]
+    keys = ["product_id"]
+    if by == "location":
+        keys.append("location")
+        # What is sold nowhere in particular is a place of its own: nulls would not join.
+        frame = frame.with_columns(location=nw.col("location").fill_null(""))
     counted, keeper = held(aggregate(frame, of_lines, keys))
     counted, more, unnamed = identified(counted)
     unreadable, problems = unreadable + more, [*problems, *unnamed]
@@ -157,7 +164,9 @@ def _counted(
         if mark.of == "product":
             counted = left_out(counted, mark, rules, of_lines)
     if "currency" in names:
-        ends = counted.select(low=nw.col("_other_currency").min(), high=nw.col("currency").max())
+        ends = counted.filter(nw.col("lines") > 0).select(
+            low=nw.col("_other_currency").min(), high=nw.col("currency").max()
+        )
         refuse_currencies(set(collected(ends).row(0)))
     quality = _quality(frame, counted, marks, total, unreadable, problems)
     _doubt(quality, rules)
@@ -168,10 +177,15 @@ def _counted(
         counted = with_last_price(frame, counted)
     products, set_aside, findings = to_score(counted, catalog, stock, by)
     if find_duplicates:
-        findings += _duplicates(frame.select(*contract))
+        findings += _duplicates(frame.select(*(name for name in LINE if name in names)))
     first, last = _period(period)
     first = first or dt.date.fromisoformat(quality.first)
     last = last or dt.date.fromisoformat(quality.last)
+    if (last - first).days >= MOST_DAYS:
+        raise InputError(
+            f"The lines run from {first} to {last}: more than a hundred years.",
+            "Mend the date, or give the period (--from, --to).",
+        )
     return Sold(
         products.to_native(),
         replace(quality, findings=(*quality.findings, *findings)),

@@ -13,7 +13,7 @@ from shelfwise.cells import CONTROL, Rejection, complaint
 from shelfwise.columns import COLUMN, COLUMNS
 from shelfwise.errors import InputError, excerpt
 from shelfwise.pipeline.aggregate import usual_names
-from shelfwise.pipeline.check import EXAMINED, is_bad
+from shelfwise.pipeline.check import EXAMINED, is_bad, number_of, refuse_kinds
 from shelfwise.quality import EXAMPLES, Finding
 from shelfwise.rules import Mark, Rules
 from shelfwise.sales.reading import LINE, UNREADABLE_KEPT, beside, collected, opened
@@ -91,7 +91,7 @@ def named(frame: Any, counted: Any) -> Any:
     if "name" not in counted.collect_schema().names():
         return counted
     several = counted.filter(nw.col("name") != nw.col("_other_name")).select("product_id")
-    text = frame.with_columns(product_id=nw.col("product_id").cast(nw.String))
+    text = frame.with_columns(product_id=nw.col("product_id").cast(nw.String).str.strip_chars())
     if isinstance(counted, nw.DataFrame):
         ids = several["product_id"].to_list()
         if not ids:
@@ -143,6 +143,7 @@ def to_score(
         products = _with_stock(products, stock)
     if by in LEVELS:
         products = rolled_up(products, by)
+    products = _without_residue(products)
     never_sold = nw.col("lines").is_null() | (nw.col("lines") == 0)
     fine = never_sold | ((nw.col("units_sold") > 0) & (nw.col("net_revenue") > 0))
     aside, count = _set_aside(products.filter(~fine.fill_null(True)))
@@ -166,6 +167,19 @@ def to_score(
         # On an engine, which keeps no order, a sort would move every row for nothing.
         products = products.sort(*_keys(products))
     return products, aside, findings
+
+
+def _without_residue(products: Any) -> Any:
+    """Sums that returns have brought to nothing, as 0.
+
+    0.1 + 0.2 - 0.3 is 5e-17 in floats, and another number on an engine that adds up in
+    another order; a product is not sold because of that.
+    """
+    pairs = {"units_sold": "gross_units", "net_revenue": "gross_revenue"}
+    rest = {net: nw.col(net).abs() <= 1e-12 * nw.col(gross) for net, gross in pairs.items()}
+    return products.with_columns(
+        **{net: nw.when(hit).then(0.0).otherwise(nw.col(net)) for net, hit in rest.items()}
+    )
 
 
 def _keys(products: Any) -> list[str]:
@@ -220,12 +234,8 @@ def _odd(products: Any) -> list[Finding]:
 
 
 def _with_catalog(products: Any, catalog: Any) -> tuple[Any, list[Finding]]:
-    known = _identified(beside(products, opened(catalog, None, COLUMNS)))
-    schema = known.collect_schema()
-    known = known.drop(*(n for n in ("units_sold", "net_revenue") if n in schema))
-    texts = [n for n in schema if COLUMN[n].kind == "number" and schema[n] == nw.String]
-    if texts:
-        known = known.with_columns(*(nw.col(n).cast(nw.Float64) for n in texts if n in schema))
+    known = _identified(beside(products, opened(catalog, None, COLUMNS)), "catalogue")
+    known = known.drop(*(n for n in ("units_sold", "net_revenue") if n in known.columns))
     twice = known.group_by("product_id").agg(n=nw.len()).filter(nw.col("n") > 1)
     if repeated := collected(twice.head(1))["product_id"].to_list():
         raise InputError(f"The catalogue has product {excerpt(repeated[0])} more than once.")
@@ -252,16 +262,44 @@ def _with_catalog(products: Any, catalog: Any) -> tuple[Any, list[Finding]]:
 
 
 def _with_stock(products: Any, stock: Any) -> Any:
-    held = _identified(beside(products, opened(stock, None, COLUMNS)))
-    held = held.with_columns(stock=nw.col("stock").cast(nw.Float64))
+    held = _identified(beside(products, opened(stock, None, COLUMNS)), "stock")
+    if "stock" not in held.columns:
+        raise InputError("The stock has no column stock.", "Name it stock, on_hand or quantity.")
+    unknown = nw.when(nw.col("stock").is_null()).then(1).otherwise(0)
+    held = held.with_columns(_unknown=unknown)
     ours = products.collect_schema().names()
     # Where products are divided by location, so is the stock that names one.
     keys = [n for n in _keys(held) if n in ours]
-    held = held.group_by(*keys).agg(stock=nw.col("stock").sum())
+    if "location" in keys:
+        held = held.with_columns(location=nw.col("location").fill_null(""))
+    held = held.group_by(*keys).agg(stock=nw.col("stock").sum(), _unknown=nw.col("_unknown").sum())
+    # A stock that is not known is not 0: that would read as sold out.
+    held = held.with_columns(stock=nw.when(nw.col("_unknown") == 0).then(nw.col("stock")))
+    held = held.drop("_unknown")
     products = products.drop("stock") if "stock" in ours else products
     return products.join(held, on=keys, how="left")
 
 
-def _identified(frame: Any) -> Any:
+def _identified(frame: Any, what: str) -> Any:
+    """The rows of the catalogue or of the stock, with ids as text and numbers as numbers."""
+    schema = frame.collect_schema()
+    if "product_id" not in schema:
+        raise InputError(f"The {what} has no column product_id.", "Rename yours: sku, id, article.")
+    refuse_kinds({name: COLUMN[name] for name in schema}, schema)
+    numbers = [name for name in schema if COLUMN[name].kind == "number"]
+    written = [name for name in numbers if schema[name] == nw.String]
+    for name in ("product_id", *written):
+        given = nw.col(name).cast(nw.String).str.strip_chars()
+        empty = given.is_null() | (given == "")
+        is_number = ~number_of(name, schema[name]).is_null() if name in written else nw.lit(True)
+        wrong = empty if name == "product_id" else ~empty & ~is_number
+        some = collected(frame.filter(wrong.fill_null(True)).select(given.alias(name)).head(1))
+        if some.height:
+            raise InputError(
+                f"The {what} has {name} {excerpt(some[name][0] or '')}.",
+                "It is an id of each row." if name == "product_id" else "It is a number.",
+            )
     text = nw.col("product_id").cast(nw.String).str.strip_chars()
-    return frame.with_columns(product_id=text)
+    return frame.with_columns(
+        product_id=text, **{name: number_of(name, schema[name]) for name in numbers}
+    )

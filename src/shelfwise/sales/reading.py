@@ -47,8 +47,25 @@ def opened(
     opened = frame.select(*(nw.col(theirs).alias(ours) for theirs, ours in names.items()))
     if isinstance(opened, nw.DataFrame):
         # Products come back in Polars, so rows of pandas and PyArrow are counted there too.
-        return nw.from_native(frames.plain_text(opened).to_polars())
-    return opened
+        opened = nw.from_native(frames.plain_text(opened).to_polars())
+    schema = opened.collect_schema()
+    kinds = {column.name: column.kind for column in contract}
+    texts = {n: _text(n, dtype) for n, dtype in schema.items() if kinds[n] == "text"}
+    texts = {n: text for n, text in texts.items() if text is not None}
+    return opened.with_columns(**texts) if texts else opened
+
+
+def _text(name: str, dtype: Any) -> Any:
+    """A column of numbers or of categories as text; None where it is text, or cannot be."""
+    value = nw.col(name)
+    if dtype == nw.String or not (dtype.is_numeric() or dtype in (nw.Categorical, nw.Enum)):
+        return None
+    if not dtype.is_float():
+        return value.cast(nw.String)
+    # 101.0 is how a frame holds the number 101 where others are missing.
+    whole = (value == value.floor()) & (value.abs() < 2.0**53)
+    number = nw.when(whole).then(value).cast(nw.Int64).cast(nw.String)
+    return nw.when(whole).then(number).otherwise(value.cast(nw.String))
 
 
 def _opened(source: str | Path, engine: Engine | None) -> Any:
