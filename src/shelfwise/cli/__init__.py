@@ -68,6 +68,12 @@ def main() -> None:
     except ShelfwiseError as error:
         complain(error)
         sys.exit(next(code for kind, code in EXIT.items() if isinstance(error, kind)))
+    except RuntimeError as error:
+        # So DuckDB says that Ctrl-C has stopped it.
+        if "interrupted" not in str(error):
+            raise
+        err.print("Stopped; nothing was written.")
+        sys.exit(130)
     except OSError as error:
         # What we write to is full or gone; nothing more may be flushed there at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
