@@ -153,6 +153,43 @@ def measured(engine: str, n: int, path: str) -> dict[str, float]:
     return seconds | {"peak": max(run[1] for run in found["analyzed"])}
 
 
+def plot(times: dict[str, list[tuple[int, float]]]) -> str:
+    """Seconds against lines, both logarithmic, as SVG; engine -> (lines, seconds)."""
+    left, top, wide, high = 60, 20, 420, 300
+    lowest, highest = -1.0, 2.0
+
+    def place(lines: float, seconds: float) -> tuple[float, float]:
+        x = left + wide * (math.log10(lines) - 6) / 2
+        y = top + high * (highest - math.log10(seconds)) / (highest - lowest)
+        return round(x, 1), round(y, 1)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + wide + 90} {high + 75}" '
+        'font-family="sans-serif" font-size="13" fill="#333">',
+        "<title>Seconds to scored products against order lines, by engine</title>",
+        f'<rect width="{left + wide + 90}" height="{high + 75}" fill="#fff"/>',
+    ]
+    for power, name in ((6, "1 million"), (7, "10 million"), (8, "100 million")):
+        x, y = place(10**power, 10**lowest)
+        parts.append(f'<text x="{x}" y="{y + 20}" text-anchor="middle">{name}</text>')
+    parts.append(f'<text x="{left + wide / 2}" y="{high + 65}" text-anchor="middle">lines</text>')
+    for power in range(int(lowest), int(highest) + 1):
+        x, y = place(10**6, 10.0**power)
+        parts.append(f'<path d="M{x} {y}h{wide}" stroke="#ddd"/>')
+        parts.append(f'<text x="{x - 8}" y="{y + 4}" text-anchor="end">{10.0**power:g} s</text>')
+    colors = {"duckdb": "#1b6ca8", "polars": "#c2571a", "spark": "#2e7d32", "pandas": "#7b4b94"}
+    for engine, seen in times.items():
+        points = [place(*point) for point in seen]
+        path = "L".join(f"{x} {y}" for x, y in points)
+        color = colors[engine]
+        parts.append(f'<path d="M{path}" fill="none" stroke="{color}" stroke-width="2"/>')
+        parts += [f'<circle cx="{x}" cy="{y}" r="3.5" fill="{color}"/>' for x, y in points]
+        x, y = points[-1]
+        shift = -4 if engine == "duckdb" else 13 if engine == "polars" else 4
+        parts.append(f'<text x="{x + 8}" y="{y + shift}" fill="{color}">{engine}</text>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
 def main() -> None:
     """Print a line for each engine and size, and the exponents of growth."""
     known = {
@@ -162,7 +199,7 @@ def main() -> None:
                         "pandas": 10_000_000}  # fmt: skip
     print(f"{'engine':>8} {'lines':>12} {'GROUP BY':>9} {'counted':>9} {'analyzed':>9} "
           f"{'ratio':>6} {'peak':>8}")  # fmt: skip
-    times: dict[str, list[tuple[float, float]]] = {engine: [] for engine in engines}
+    times: dict[str, list[tuple[int, float]]] = {engine: [] for engine in engines}
     for n in SIZES:
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / "lines.parquet")
@@ -175,11 +212,14 @@ def main() -> None:
                     f"{s['analyzed']:8.2f}s {s['counted'] / s['bare']:6.1f} {s['peak']:6.2f}GB",
                     flush=True,
                 )  # fmt: skip
-                times[engine].append((math.log(n), math.log(s["analyzed"])))
+                times[engine].append((n, s["analyzed"]))
     for engine, seen in times.items():
         if len(seen) > 1:
-            slope = statistics.linear_regression(*zip(*seen, strict=True)).slope
+            logarithms = ([math.log(point[side]) for point in seen] for side in (0, 1))
+            slope = statistics.linear_regression(*logarithms).slope
             print(f"{engine}: time grows with lines^{slope:.2f}")
+    picture = Path(__file__).resolve().parent.parent / "docs" / "images" / "lines.svg"
+    picture.write_text(plot({engine: seen for engine, seen in times.items() if seen}))
 
 
 if __name__ == "__main__":
