@@ -15,7 +15,7 @@ NEWEST = $(shell for minor in 14 13 12; do \
 	if "$$python" -c "import ensurepip" 2>/dev/null; then echo "$$python"; exit; fi; done; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-pandas3 test-spark test-python bench docs lock format clean
+.PHONY: help demo test test-slow test-pandas3 test-engines test-python bench docs lock format clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,17 +28,17 @@ test: .venv/.installed ## Lint, check types and imports, and run the tests.
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -m "not slow and not browser and not spark" $(PYTEST_FLAGS)
+	$(BIN)/pytest -m "not slow and not browser and not spark and not ibis" $(PYTEST_FLAGS)
 
 test-slow: .venv/.installed ## Run the simulations and the large inputs.
 	@$(BIN)/pytest -m slow $(PYTEST_FLAGS) || { code=$$?; test $$code -eq 5 && \
 	echo "No test is marked slow yet."; }
 
 test-pandas3: .venv-pandas3/.installed ## Run the engine tests with pandas 3.
-	.venv-pandas3/bin/pytest tests/test_engines.py -m "not spark" $(PYTEST_FLAGS)
+	.venv-pandas3/bin/pytest tests/test_engines.py -m "not spark and not ibis" $(PYTEST_FLAGS)
 
-test-spark: .venv-spark/.installed ## Run all engine tests on Spark, in this process.
-	.venv-spark/bin/pytest -m spark -p no:randomly $(PYTEST_FLAGS)
+test-engines: .venv-engines/.installed ## Run the engine tests on Spark, in this process, and on Ibis.
+	.venv-engines/bin/pytest -m "spark or ibis" -p no:randomly $(PYTEST_FLAGS)
 
 test-python: .venv/.installed ## Run the golden tests with the newest Python here.
 	@newest="$(NEWEST)"; \
@@ -71,8 +71,8 @@ lock: .venv-lock/.installed ## Pin the newest fitting versions in requirements/.
 	$(COMPILE) pyproject.toml --extra serve -c requirements/dev.txt -o requirements/serve.txt
 	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(COMPILE) pyproject.toml --group pandas3 -c requirements/serve.txt -o requirements/pandas3.txt
-	$(COMPILE) pyproject.toml --extra all --group spark -c requirements/dev.txt \
-		-o requirements/spark.txt
+	$(COMPILE) pyproject.toml --extra all --group engines -c requirements/dev.txt \
+		-o requirements/engines.txt
 
 clean: ## Remove the environments and everything generated.
 	rm -rf .venv .venv-* build dist demo .*_cache .coverage .hypothesis
@@ -109,10 +109,10 @@ endef
 	@.venv-pandas3/bin/python $(INSTALL) $(ITSELF)
 	@touch $@
 
-.venv-spark/.installed: requirements/spark.txt pyproject.toml
-	$(call venv,.venv-spark)
-	@.venv-spark/bin/python $(INSTALL) --require-hashes -r requirements/spark.txt
-	@.venv-spark/bin/python $(INSTALL) $(ITSELF)
+.venv-engines/.installed: requirements/engines.txt pyproject.toml
+	$(call venv,.venv-engines)
+	@.venv-engines/bin/python $(INSTALL) --require-hashes -r requirements/engines.txt
+	@.venv-engines/bin/python $(INSTALL) $(ITSELF)
 	@touch $@
 
 .venv-newest/.installed: requirements/dev.txt pyproject.toml

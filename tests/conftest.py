@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from kinds import ENGINES, SPARK, Engine
+from kinds import ENGINES, IBIS, SPARK, Engine
 
 # One example set for every run, here and in CI; `HYPOTHESIS_PROFILE=explore` looks further.
 slow_is_fine = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -23,7 +23,12 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(
-    params=[*ENGINES, pytest.param(SPARK, marks=pytest.mark.spark)], ids=lambda engine: engine.name
+    params=[
+        *ENGINES,
+        pytest.param(IBIS, marks=pytest.mark.ibis),
+        pytest.param(SPARK, marks=pytest.mark.spark),
+    ],
+    ids=lambda engine: engine.name,
 )
 def frame(request: pytest.FixtureRequest) -> Engine:
     """Makes a frame of rows or columns; `frame.read` brings a result back as dicts."""

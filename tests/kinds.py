@@ -44,14 +44,14 @@ def _duckdb(columns: Columns) -> Any:
 @cache
 def spark_session() -> Any:
     """Spark in this process, on two cores; skips where it cannot be."""
-    pytest.importorskip("pyspark", reason="pyspark is not installed; make test-spark installs it")
+    pytest.importorskip("pyspark", reason="pyspark is not installed; make test-engines installs it")
     from shelfwise.engines import spark
     from shelfwise.errors import MissingExtraError
 
     try:
         session = spark.session("local[2]")
     except MissingExtraError as error:
-        pytest.skip(f"{error} Then make test-spark runs this test.")
+        pytest.skip(f"{error} Then make test-engines runs this test.")
     session.sparkContext.setLogLevel("OFF")
     session.conf.set("spark.sql.shuffle.partitions", "2")
     return session
@@ -85,6 +85,8 @@ class Engine:
             rows = native.collect().to_dicts()
         elif self.name == "polars":
             rows = native.to_dicts()
+        elif self.name == "ibis":
+            rows = native.to_pyarrow().to_pylist()
         elif self.name == "spark":
             rows = native.toArrow().to_pylist()
         else:
@@ -97,6 +99,14 @@ class Engine:
 
 
 DUCKDB = Engine("duckdb", _duckdb, ordered=False)
+
+
+def _ibis(columns: Columns) -> Any:
+    ibis = pytest.importorskip("ibis", reason="ibis is not installed; make test-engines does it")
+    return ibis.memtable(_polars(columns).to_arrow())
+
+
+IBIS = Engine("ibis", _ibis, ordered=False)
 SPARK = Engine("spark", _spark, ordered=False)
 ENGINES = (
     Engine("pandas", _pandas),

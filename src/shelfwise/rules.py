@@ -20,7 +20,7 @@ from shelfwise.errors import InputError, NotFoundError, excerpt
 Action = Literal["left out", "counted", "told"]
 
 NOT_PRODUCTS = (
-    "POST", "DOT", "M", "D", "B", "S", "C2", "PADS", "CRUK", "BANK CHARGES", "AMAZONFEE",
+    "POST", "DOT", "M", "C2", "PADS", "CRUK", "BANK CHARGES", "AMAZONFEE",
     "SHIPPING", "FREIGHT", "POSTAGE", "DISCOUNT", "ADJUST", "FEE", "GIFTWRAP",
 )  # fmt: skip
 CANCELLED = ("cancelled", "canceled", "cancellation", "void", "voided", "storno")

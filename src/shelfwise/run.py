@@ -40,8 +40,8 @@ def analyze(
     """Score products 0 to 100, tier them, cluster them, and say why.
 
     Args:
-        source: A pandas, Polars, PyArrow, DuckDB or Spark frame, the path of a CSV, JSON,
-            NDJSON, Parquet, Arrow or XLSX file, or a list of dicts. One row a product;
+        source: A pandas, Polars, PyArrow, DuckDB, Ibis or Spark frame, the path of a CSV,
+            JSON, NDJSON, Parquet, Arrow or XLSX file, or a list of dicts. One row a product;
             `shelfwise columns` lists the columns. Or what `from_sales` counted.
         profile: How to score: "standard", "robust", "margin", a Profile, or the path of
             a TOML file.

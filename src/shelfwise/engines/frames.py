@@ -72,12 +72,13 @@ def is_spark(frame: Any) -> bool:
 def _refuse_unknown(frame: Lazy, engine: Engine | None) -> None:
     """UnsupportedError for lazy frames that no engine here carries, or not this one."""
     name = frame.implementation
-    if not (name.is_duckdb() or is_spark(frame)):
+    if not (name.is_duckdb() or name.is_ibis() or is_spark(frame)):
         raise UnsupportedError(
             f"Frames of {name} are not supported.",
-            "Give a pandas, Polars, PyArrow, DuckDB or Spark frame, or a path.",
+            "Give a pandas, Polars, PyArrow, DuckDB, Ibis or Spark frame, or a path.",
         )
-    if engine not in (None, "polars", "duckdb" if name.is_duckdb() else "spark"):
+    here = "duckdb" if name.is_duckdb() else "spark" if is_spark(frame) else None
+    if engine not in (None, "polars", here):
         raise UnsupportedError(
             f"A frame of {name} cannot move to {engine}.", "Leave the engine out."
         )
@@ -158,13 +159,12 @@ def to_duckdb(native: Any) -> Any:
     )
 
 
-class DuckDB:
-    """What a table on DuckDB needs besides expressions."""
+class Ibis:
+    """What a table behind Ibis needs besides expressions; its database computes each pass anew."""
 
     def compute_once(self, frame: Lazy) -> Lazy:
-        """The frame, computed now and kept, so that later passes read the result."""
-        computed: Lazy = nw.from_native(frame.to_native().materialize())
-        return computed
+        """The frame as it is: what a database keeps, and where, is not ours to say."""
+        return frame
 
     def cumulated(self, frame: Lazy, value: str, into: str, order_by: str) -> Lazy:
         """A small frame with the sum of a column over all rows after this one."""
@@ -172,10 +172,21 @@ class DuckDB:
         return frame.with_columns(**{into: nw.col(value).sum() - upto})
 
 
+class DuckDB(Ibis):
+    """What a table on DuckDB needs besides expressions."""
+
+    def compute_once(self, frame: Lazy) -> Lazy:
+        """The frame, computed now and kept, so that later passes read the result."""
+        computed: Lazy = nw.from_native(frame.to_native().materialize())
+        return computed
+
+
 def keeper(frame: Lazy) -> Any:
     """What keeps results on the engine of a lazy frame."""
     if frame.implementation.is_duckdb():
         return DuckDB()
+    if frame.implementation.is_ibis():
+        return Ibis()
     from shelfwise.engines import spark
 
     return spark.Keeper()
