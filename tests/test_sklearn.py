@@ -149,3 +149,24 @@ def test_a_coreset_loses_almost_nothing_against_all_rows(
     assert distances.min(axis=1).sum() <= 1.0005 * best
     labels = np.array([label for label, _ in analysis.model.centers])
     assert labels[distances.argmin(axis=1)].tolist() == analysis.products["cluster"].to_list()
+
+
+@pytest.mark.parametrize("shape", [shape_lognormal, shape_mostly_zero])
+@pytest.mark.parametrize("engine", [None, "duckdb"])
+def test_nearly_all_products_are_in_the_cluster_of_a_full_fit(
+    shape: Callable[[np.random.Generator, int], tuple[np.ndarray, ...]], engine: Any
+) -> None:
+    n = 40_000
+    price, sold, stock = (column.astype(float) for column in shape(np.random.default_rng(9), n))
+    given = pl.DataFrame({"product_id": np.arange(n), "price": price, "units_sold": sold,
+                          "stock": stock}).with_columns(name=pl.lit("x"))  # fmt: skip
+    products = shelfwise.analyze(given, engine=engine).products
+    products = products if isinstance(products, pl.DataFrame) else products.pl()
+    products = products.sort("product_id")
+    scaled = MinMaxScaler(clip=True).fit_transform(metrics_of(products))
+    with threadpool_limits(1):
+        full = KMeans(n_clusters=3, n_init=10, random_state=0).fit(scaled)
+    order = np.argsort(-(full.cluster_centers_ @ [0.5, 0.3, 0.2]))
+    names = np.empty(3, object)
+    names[order] = ["High", "Medium", "Low"]
+    assert (names[full.labels_] == products["cluster"].to_numpy()).mean() >= 0.99
