@@ -610,3 +610,18 @@ def test_options_of_order_lines_need_them(more: str) -> None:
     result = CliRunner().invoke(cli.app, ["analyze", "products.csv", *more.split()])
     assert result.exit_code == 2
     assert "go with --sales" in " ".join(result.output.split())
+
+
+def test_the_quality_report_stands_beside_the_file(tmp_path: Path) -> None:
+    lines = tmp_path / "lines.csv"
+    lines.write_text("sku,date,qty,price\na,2026-01-05,3,2\na,2026-01-06,-1,2\nc,2026-01-06,1,2\n")
+    out = tmp_path / "out.csv"
+    result = CliRunner().invoke(cli.app, ["analyze", "--sales", str(lines), "-o", str(out)])
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "out.quality.json").read_text())
+    assert report["lines"] == 3
+    assert report["findings"][0]["name"] == "returned"
+    assert "out.quality.json" in result.output.replace("\n", "")
+    result = CliRunner().invoke(cli.app, ["analyze", "--sales", str(lines), "-o", "-"])
+    assert result.exit_code == 0, result.output
+    assert len(list(tmp_path.iterdir())) == 3

@@ -334,3 +334,16 @@ def test_what_spark_cannot_take_is_said(session: Any, table: str, tmp_path: Path
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.output
         assert "performance_score" in result.stdout
+
+
+def test_progress_is_told_while_spark_works(session: Any) -> None:
+    seen: set[float | None] = set()
+    slow = session.range(0, 400_000_000, numPartitions=40).selectExpr("sum(hash(id)) AS a")
+    worker = threading.Thread(target=slow.collect)
+    worker.start()
+    while worker.is_alive():
+        seen.add(spark.progress())
+        time.sleep(0.02)
+    worker.join()
+    assert any(done is not None and 0 < done < 1 for done in seen), seen
+    assert spark.progress() is None

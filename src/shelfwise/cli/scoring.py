@@ -151,10 +151,14 @@ def analyze(
             _write_on_spark(analysis, str(output), mode, day)
         elif kind != "table":
             _write(analysis, output or "-", kind)
+        report = _write_report(analysis, output, kind)
     if kind == "table" or (output and output != "-"):
         show_analysis(analysis, rows=kind == "table")
         if output and output != "-":
-            out.print(f"Wrote {analysis.summary['products']:,} products to {escape(output)}.")
+            beside = f", and the data-quality report to {escape(report)}" if report else ""
+            out.print(
+                f"Wrote {analysis.summary['products']:,} products to {escape(output)}{beside}."
+            )
     else:
         for warning in analysis.warnings:
             err.print(f"{warning.code}: {warning.message}", style="yellow", markup=False)
@@ -266,6 +270,20 @@ def _start_spark(master: str | None) -> None:
     from shelfwise.engines import spark
 
     spark.session(master)
+
+
+def _write_report(analysis: Any, output: str | None, kind: str) -> str | None:
+    """The data-quality report of order lines beside the file; JSON and tables hold it already."""
+    from shelfwise.engines import files, spark, urls
+
+    if analysis.quality is None or output in (None, "-") or kind in ("table", "json"):
+        return None
+    if urls.is_url(output) or (kind == "spark" and spark.is_table(str(output))):
+        return None
+    path = Path(str(output)).with_suffix(".quality.json")
+    text = json.dumps(analysis.quality.to_dict(), indent=2, default=str, ensure_ascii=False)
+    files.put(text.encode() + b"\n", str(path))
+    return str(path)
 
 
 def _day(mode: str, as_of: str | None) -> date | None:

@@ -160,9 +160,10 @@ class Pace:
 
     def told(self) -> str:
         """For example ": 43 % of this pass, 5.2 million rows/s"; nothing where nothing tells."""
-        from shelfwise.engines import frames
+        from shelfwise.engines import frames, spark
 
         now, done = time.monotonic(), frames.progress()
+        done = spark.progress() if done is None else done
         if done is None or done < self._before:
             self._start, self._before = now, done or 0.0
         if done is None:

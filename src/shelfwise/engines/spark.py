@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -162,6 +163,22 @@ def _separator(place: str, spark: Any) -> str:
 def of_frame(frame: pl.DataFrame) -> Any:
     """A Polars frame as a Spark frame."""
     return session().createDataFrame(frame.to_arrow())
+
+
+def progress() -> float | None:
+    """How much of the stages that run now is done, 0 to 1; None where Spark runs nothing here."""
+    if "pyspark" not in sys.modules:
+        return None
+    from pyspark import SparkContext
+
+    context = SparkContext._active_spark_context
+    if context is None:
+        return None
+    tracker = context.statusTracker()
+    stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+    tasks = sum(stage.numTasks for stage in stages if stage)
+    done = sum(stage.numCompletedTasks for stage in stages if stage)
+    return float(done / tasks) if tasks else None
 
 
 class Keeper:
