@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import shelfwise
-from shelfwise.engines.failures import failures
+from shelfwise.engines.failures import unchanged
 from shelfwise.errors import UnreadableError
 
 COMMAND = [sys.executable, "-m", "shelfwise.cli", "analyze"]
@@ -56,10 +56,10 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, engine: str, kind: st
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "lines.parquet", 100)
     told = r"changed while it was read: lines\.parquet"
-    with pytest.raises(UnreadableError, match=told), failures(path):
+    with pytest.raises(UnreadableError, match=told), unchanged(path):
         write_lines(path, 200)
     told = r"changed while it was read: more\.parquet"
-    with pytest.raises(UnreadableError, match=told), failures(tmp_path):
+    with pytest.raises(UnreadableError, match=told), unchanged(tmp_path):
         write_lines(tmp_path / "more.parquet", 3)
     products = write_products(tmp_path / "products.parquet", 50)
     analysis = shelfwise.analyze(products, engine="duckdb")

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from shelfwise.analysis import Analysis
 from shelfwise.cells import OnError, Rejection
 from shelfwise.engines import files
-from shelfwise.engines.failures import failures, stamp
+from shelfwise.engines.failures import failures, stamp, unchanged
 from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, excerpt
 from shelfwise.model import Model, Tiering
@@ -82,7 +82,7 @@ def analyze(
     sold = source if isinstance(source, Sold) else None
     if sold:
         source, period = sold.products, period or sold.period
-    with failures(source):
+    with failures(source), unchanged(source):
         before = stamp(source)
         opened = open_source(
             source, chosen, mapping=columns, on_error=on_error, engine=engine, group_by=group_by

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from shelfwise.errors import EngineError, ShelfwiseError, UnreadableError
+from shelfwise.errors import EngineError, UnreadableError
 
 Stamp = dict[Path, tuple[int, int]]
 
@@ -42,18 +42,19 @@ def refuse_changed(source: Any, before: Stamp) -> None:
 
 
 @contextmanager
-def failures(source: Any = None) -> Iterator[None]:
-    """Turns what DuckDB or Spark raises while it works into errors of ours.
-
-    Files that change meanwhile are an error too.
-    """
+def unchanged(source: Any) -> Iterator[None]:
+    """Refuses files that another program changes while they are read."""
     before = stamp(source)
+    yield
+    refuse_changed(source, before)
+
+
+@contextmanager
+def failures(source: Any = None) -> Iterator[None]:
+    """Turns what DuckDB or Spark raises while it works into errors of ours."""
     try:
         yield
-        refuse_changed(source, before)
     except Exception as error:
-        if isinstance(error, ShelfwiseError):
-            raise
         # Neither is imported unless it is used, so their errors are known by their home.
         home = type(error).__module__.partition(".")[0]
         if home not in ("duckdb", "_duckdb", "pyspark", "py4j"):

@@ -10,7 +10,7 @@ import polars as pl
 
 from shelfwise.cells import Rejection, refuse_currencies
 from shelfwise.columns import LINES
-from shelfwise.engines.failures import failures
+from shelfwise.engines.failures import failures, unchanged
 from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, excerpt
 from shelfwise.pipeline.aggregate import aggregate, marked, marks_of
@@ -119,7 +119,7 @@ def from_sales(
         >>> sold.quality["returned"].lines
         1
     """
-    with failures(lines):
+    with failures(lines), unchanged(lines):
         frame = opened(lines, columns, LINES, engine)
         return _counted(frame, catalog, stock, rules or Rules(), period, dates, max_rejected, by,
             find_duplicates, last_price,
