@@ -98,8 +98,8 @@ def read(source: str | Path) -> Any:
     """A Spark frame over a table, a file, a folder or a pattern, also `s3a://` and others.
 
     CSV and JSON give text columns, so that the check can say which cell is no number.
-    What Spark does not read itself (Arrow, XLSX, a JSON array, a database's table) goes
-    through memory.
+    What Spark does not read itself (Arrow, XLSX, a JSON array, a database's table, CSV in
+    Windows-1252) goes through memory.
     """
     name, spark = str(source), session()
     if is_table(name):
@@ -111,11 +111,10 @@ def read(source: str | Path) -> Any:
     kind, place = _kind_and_place(name)
     if kind == "parquet":
         return spark.read.parquet(place)
-    if kind == "csv":
+    if kind == "csv" and _is_utf_8(name):
         return spark.read.csv(
             place, header=True, inferSchema=False, enforceSchema=False, mode="FAILFAST",
             sep=_separator(place, spark), escape='"', multiLine=False,
-            encoding=_encoding(name),
         )  # fmt: skip
     if kind == "ndjson":
         return spark.read.json(place, primitivesAsString=True, mode="FAILFAST")
@@ -143,14 +142,11 @@ def _kind_and_place(name: str) -> tuple[str, str]:
     return kinds.pop(), _place(name)
 
 
-def _encoding(name: str) -> str:
-    """The letters of CSV files here; those elsewhere are taken for UTF-8."""
+def _is_utf_8(name: str) -> bool:
+    """Whether CSV files here are UTF-8, which Spark reads; those elsewhere are taken for it."""
     if "://" in name:
-        return "UTF-8"
-    found = {files.encoding(path) for path in files.expanded(Path(name))}
-    if len(found) > 1:
-        raise InputError(f"{name} has files in UTF-8 and files that are not.", "Save all as UTF-8.")
-    return "UTF-8" if found == {"utf-8"} else "windows-1252"
+        return True
+    return all(files.encoding(path) == "utf-8" for path in files.expanded(Path(name)))
 
 
 def _separator(place: str, spark: Any) -> str:
