@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from shelfwise.cells import Rejection, as_date
 from shelfwise.columns import COLUMN
 from shelfwise.engines import frames
+from shelfwise.engines.columnwise import Values
 from shelfwise.engines.decode import PLAIN_KEY, Huge
-from shelfwise.engines.records import COLUMNAR_ROWS, Values
+from shelfwise.engines.records import COLUMNAR_ROWS
 from shelfwise.metrics import is_result
 from shelfwise.pipeline.features import FLAGS, SHOWN, flags
 from shelfwise.pipeline.table import Arrays, Frame

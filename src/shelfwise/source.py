@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from shelfwise.cells import OnError, Rejection
 from shelfwise.columns import COLUMN, contract, resolve
 from shelfwise.engines import decode, files, frames, records, spark, urls
+from shelfwise.engines.columnwise import Values
 from shelfwise.engines.failures import Stamp
 from shelfwise.engines.frames import Engine
-from shelfwise.engines.records import Values
 from shelfwise.errors import InputError, excerpt
 from shelfwise.metrics import is_result
 from shelfwise.notices import Notice
