@@ -3,7 +3,7 @@
 import difflib
 import inspect
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -320,7 +320,7 @@ def _values(schema: dict[str, Any]) -> str:
 def command_line() -> str:
     group = typer.main.get_command(app)
     parts = [f"# Command line\n{app.info.help}\n`shelfwise --version` shows the version.\n"]
-    for name, command in group.commands.items():  # type: ignore[attr-defined]  # it is a group
+    for name, command in _commands(group):
         arguments = [p for p in command.params if p.param_type_name == "argument"]
         options = [p for p in command.params if p.param_type_name == "option"]
         usage = " ".join([f"shelfwise {name}", *(p.name.upper() for p in arguments)])
@@ -337,6 +337,15 @@ def command_line() -> str:
     parts.append("## Exit codes\n" + table(("Code", "Meaning"), sorted(codes.items())) + "\n")
     parts.append("What each error means: [errors](errors.md).\n")
     return "\n".join(parts)
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command with its whole name; those of a group stand under the group's."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def _default(option: Any) -> str:

@@ -1,12 +1,13 @@
 """Fixtures that every test may ask for: a frame of each kind, the real data, a private home."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+import postgresql as pg
 from kinds import ENGINES, IBIS, SPARK, Engine
 
 # One example set for every run, here and in CI; `HYPOTHESIS_PROFILE=explore` looks further.
@@ -50,6 +51,15 @@ def test_data() -> Callable[[str], Path]:
         return folder / name
 
     return path
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pg.Server]:
+    """A PostgreSQL server of its own, one for all tests."""
+    if not pg.binaries():
+        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
+    with pg.running(tmp_path_factory.mktemp("postgresql")) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,6 @@
 """Tables of databases and files in stores: PostgreSQL started for real, SQLite, DuckDB."""
 
-import os
-import pwd
-import shutil
-import socket
 import sqlite3
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -14,6 +8,7 @@ import polars as pl
 import pytest
 
 import shelfwise
+from postgresql import Server
 from shelfwise.engines.failures import masked
 from shelfwise.errors import InputError, NotFoundError, UnreadableError, UnsupportedError
 
@@ -38,50 +33,17 @@ def expected() -> pl.DataFrame:
     return shelfwise.analyze(GOOD).products.select("product_id", "performance_score", "rank")
 
 
-@pytest.fixture(scope="module")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server of its own; yields the URL of a database."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or [
-        Path(path).parent for path in [shutil.which("initdb")] if path
-    ]
-    if not found:
-        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
+@pytest.fixture
+def url(postgresql: Server) -> str:
+    """The URL of a database of PostgreSQL, where its driver is installed."""
     pytest.importorskip("adbc_driver_postgresql")
-    binaries, folder = found[-1], tmp_path_factory.mktemp("postgresql")
-    # PostgreSQL refuses to run as root; nobody may own its folder then.
-    user = {}
-    if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        for path in (folder, *folder.parents[:3]):
-            path.chmod(0o755)
-        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-    data = folder / "data"
-    (folder / "password").write_text("s3cret")
-    (folder / "password").chmod(0o644)
-    subprocess.run(
-        [binaries / "initdb", "-D", data, "-U", "shop", "--auth=scram-sha-256",
-         f"--pwfile={folder / 'password'}"],
-        check=True, capture_output=True, cwd=folder, **user,
-    )  # fmt: skip
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = [binaries / "pg_ctl", "-D", data, "-w", "-l", folder / "log"]
-    options = f"-p {port} -h 127.0.0.1 -k ''"
-    subprocess.run([*server, "-o", options, "start"], check=True, capture_output=True,
-                   cwd=folder, **user)  # fmt: skip
-    try:
-        yield f"postgresql://shop:s3cret@127.0.0.1:{port}/postgres"
-    finally:
-        subprocess.run([*server, "-m", "fast", "stop"], check=True, capture_output=True,
-                       cwd=folder, **user)  # fmt: skip
+    return postgresql.url
 
 
-def test_a_table_of_postgresql(postgresql: str, expected: pl.DataFrame) -> None:
+def test_a_table_of_postgresql(url: str, expected: pl.DataFrame) -> None:
     from adbc_driver_postgresql import dbapi
 
-    with dbapi.connect(postgresql) as database, database.cursor() as cursor:
+    with dbapi.connect(url) as database, database.cursor() as cursor:
         cursor.execute("CREATE SCHEMA shop")
         cursor.execute(
             "CREATE TABLE shop.products (product_id text, name varchar(20), "
@@ -93,27 +55,27 @@ def test_a_table_of_postgresql(postgresql: str, expected: pl.DataFrame) -> None:
             )
         database.commit()
     for options in ({}, {"engine": "duckdb"}):
-        found = scored(f"{postgresql}/shop.products", **options)
+        found = scored(f"{url}/shop.products", **options)
         found = found if isinstance(found, pl.DataFrame) else found.pl()
         assert found.sort("rank").select(expected.columns).equals(expected.sort("rank"))
     with pytest.raises(NotFoundError, match="does not exist") as caught:
-        scored(f"{postgresql}/nothing")
+        scored(f"{url}/nothing")
     assert "s3cret" not in str(caught.value)
     with pytest.raises(UnreadableError, match="cannot be read") as refused:
-        scored(postgresql.replace("s3cret", "wrong") + "/shop.products")
+        scored(url.replace("s3cret", "wrong") + "/shop.products")
     assert "wrong" not in str(refused.value)
 
 
-def test_order_lines_in_postgresql(postgresql: str) -> None:
+def test_order_lines_in_postgresql(url: str) -> None:
     from adbc_driver_postgresql import dbapi
 
-    with dbapi.connect(postgresql) as database, database.cursor() as cursor:
+    with dbapi.connect(url) as database, database.cursor() as cursor:
         cursor.execute("CREATE TABLE lines (product_id int, date date, quantity int, "
                        "unit_price numeric)")  # fmt: skip
         cursor.execute("INSERT INTO lines SELECT i % 50, date '2026-01-01' + i % 90, 1 + i % 3, "
                        "9.99 FROM generate_series(1, 20000) AS numbers(i)")  # fmt: skip
         database.commit()
-    sold = shelfwise.from_sales(f"{postgresql}/lines")
+    sold = shelfwise.from_sales(f"{url}/lines")
     assert sold.quality.lines == 20_000
     assert sold.products["units_sold"].sum() == sum(1 + i % 3 for i in range(1, 20_001))
     assert sold.quality.net_revenue == pytest.approx(9.99 * sold.quality.net_units)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from shelfwise.rules import Rules
     from shelfwise.run import analyze
     from shelfwise.sales import Sold, from_sales
+    from shelfwise.store import Store
 
 __version__ = "0.1.0"
 
@@ -55,6 +56,7 @@ __all__ = [
     "SettingError",
     "ShelfwiseError",
     "Sold",
+    "Store",
     "analyze",
     "from_sales",
 ]
@@ -65,6 +67,7 @@ _LATER = {
     "Quality": "quality",
     "Rules": "rules",
     "Sold": "sales",
+    "Store": "store",
     "analyze": "run",
     "from_sales": "sales",
 }

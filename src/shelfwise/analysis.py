@@ -48,6 +48,7 @@ class Analysis:
         self.table = table
         self.model = model
         self.group_by = group_by
+        self.fitted = fitted
         # What is summed up several times is computed once, without names and texts.
         names = [n for n in _SCORED if n in table.columns]
         self._scored = scored = table.checkpoint(names + self._weighed())

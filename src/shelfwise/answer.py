@@ -325,7 +325,5 @@ def _tail(analysis: "Analysis", *, full: bool) -> dict[str, Any]:
         "rejected": rejected_rows(analysis.source.rejected),
         "summary": summary,
         "model": analysis.model.to_dict(),
-        "warnings": [
-            {"code": w.code, "message": w.message, "hint": w.hint} for w in analysis.warnings
-        ],
+        "warnings": [notice.to_dict() for notice in analysis.warnings],
     }

@@ -14,6 +14,7 @@ ShelfwiseError
     NotFoundError         a product, a model or a file is not there
     OutputError           a result cannot be written
     EngineError           DuckDB or Spark could not finish: memory, a killed job, no cluster
+    StoreError            the database of runs is away, full, or of another version
 ```
 
 Each carries a stable `code`, a `message` that says what is wrong and where, and a
@@ -127,6 +128,12 @@ class EngineError(ShelfwiseError):
     """DuckDB or Spark could not finish: memory, a killed job, no cluster."""
 
     code = "engine_failed"
+
+
+class StoreError(ShelfwiseError):
+    """The database of runs is away, full, or of another version."""
+
+    code = "store_failed"
 
 
 def excerpt(value: object, limit: int = 60) -> str:

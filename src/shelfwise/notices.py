@@ -27,6 +27,10 @@ class Notice:
     message: str
     hint: str = ""
 
+    def to_dict(self) -> dict[str, str]:
+        """The warning as JSON has it."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
 
 def best_sellers(n: int) -> int:
     """How many products count as best sellers: 100, or a tenth of a smaller catalogue."""

@@ -36,6 +36,13 @@ def _count(text: str) -> int:
     return value
 
 
+def _whole(text: str) -> int:
+    value = int(text.replace("_", ""))
+    if value < 0:
+        raise ValueError("must be 0 or more")
+    return value
+
+
 def _seconds(text: str) -> float:
     value = float(text)
     if not 0 < value < 1e9:
@@ -73,6 +80,15 @@ def _data_dir() -> Path:
 
 SETTINGS = (
     Setting("data_dir", _data_dir, Path, "Folder for what the program keeps, the local key first."),
+    Setting(
+        "database_url",
+        "",
+        str,
+        "Database of runs and models; none: SQLite in the data folder.",
+        secret=True,
+    ),
+    Setting("keep_runs", 0, _whole, "Runs to keep, the newest; 0: all. Pinned ones stay."),
+    Setting("keep_days", 0, _whole, "Days to keep runs for; 0: for ever. Pinned ones stay."),
     Setting("secret_key", "", _key, "Key that signs saved models; made at first use.", secret=True),
     Setting("api_key", "", _key, "The key that a request must carry; none: no key.", secret=True),
     Setting("model", None, Path, "A saved model (.json or .joblib) to score against, no fit."),
@@ -101,6 +117,9 @@ class Settings:
     """The values in force; see SETTINGS for what each one means."""
 
     data_dir: Path
+    database_url: str
+    keep_runs: int
+    keep_days: int
     secret_key: str
     api_key: str
     model: Path | None

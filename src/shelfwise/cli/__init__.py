@@ -9,6 +9,7 @@ import typer
 
 from shelfwise import __version__
 from shelfwise.cli.about import columns, settings
+from shelfwise.cli.keeping import migrate, model, runs
 from shelfwise.cli.scoring import analyze, explain
 from shelfwise.cli.screen import complain, err, out
 from shelfwise.cli.serving import demo, serve
@@ -23,6 +24,7 @@ from shelfwise.errors import (
     RejectedRowsError,
     SettingError,
     ShelfwiseError,
+    StoreError,
 )
 
 EXIT: dict[type[ShelfwiseError], int] = {
@@ -34,6 +36,7 @@ EXIT: dict[type[ShelfwiseError], int] = {
     MissingExtraError: 8,
     OutputError: 9,
     EngineError: 10,
+    StoreError: 11,
     InputError: 3,
     ShelfwiseError: 1,
 }
@@ -46,8 +49,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (analyze, explain, columns, settings, serve, demo):
+for command in (analyze, explain, columns, settings, serve, demo, migrate):
     app.command()(command)
+app.add_typer(runs, name="runs")
+app.add_typer(model, name="model")
 
 
 @app.callback(invoke_without_command=True)

@@ -23,7 +23,9 @@ MapOption = Annotated[
     list[str] | None, typer.Option("--map", help="theirs=ours; may be given several times.")
 ]
 ErrorOption = Annotated[str, typer.Option(help="For bad rows: reject, skip or repair.")]
-ModelOption = Annotated[str | None, typer.Option(help="Score against a saved model, no fit.")]
+ModelOption = Annotated[
+    str | None, typer.Option(help="Score against a saved model (a file, or NAME@current), no fit.")
+]
 
 
 def analyze(
@@ -63,7 +65,7 @@ def analyze(
         str, typer.Option(help="With spark, for what is there: error, overwrite or append.")
     ] = "error",
     as_of: Annotated[
-        str | None, typer.Option(help="With a table as output: its day, 2026-03-31.")
+        str | None, typer.Option(help="With --save or a table as output: its day, 2026-03-31.")
     ] = None,
     sales: Annotated[
         str | None,
@@ -101,14 +103,20 @@ def analyze(
     max_rejected: Annotated[
         str, typer.Option(help="With --sales: share of lines that may be unreadable.")
     ] = "1%",
+    save: Annotated[bool, typer.Option("--save", help="Keep the run in the store.")] = False,
+    label: Annotated[str | None, typer.Option(help="With --save: a name for it.")] = None,
 ) -> None:
     """Score the products of a file, or those that order lines sold."""
     kind = _output_kind(output, format, engine)
     file = file or input
     if (file is None) is (sales is None):
         raise typer.BadParameter("Give a file of products, or --sales with order lines.")
-    if engine != "spark" and (master or as_of or mode != "error"):
-        raise typer.BadParameter("--master, --mode and --as-of go with --engine spark.")
+    if engine != "spark" and (master or mode != "error"):
+        raise typer.BadParameter("--master and --mode go with --engine spark.")
+    if as_of and engine != "spark" and not save:
+        raise typer.BadParameter("--as-of goes with --save, or with --engine spark.")
+    if label and not save:
+        raise typer.BadParameter("--label goes with --save.")
     if sales is None and (
         catalog or stock or first or last or dates or rules or find_duplicates or last_price
         or by != "product_id" or max_rejected != "1%"
@@ -152,6 +160,7 @@ def analyze(
         elif kind != "table":
             _write(analysis, output or "-", kind)
         report = _write_report(analysis, output, kind)
+        kept = _save(analysis, file or str(sales), label, day) if save else None
     if kind == "table" or (output and output != "-"):
         show_analysis(analysis, rows=kind == "table")
         if output and output != "-":
@@ -162,6 +171,17 @@ def analyze(
     else:
         for warning in analysis.warnings:
             err.print(f"{warning.code}: {warning.message}", style="yellow", markup=False)
+    if kept:
+        err.print(f"Kept as run {kept.id}.", markup=False)
+
+
+def _save(analysis: Any, source: str, label: str | None, day: date | None) -> Any:
+    from shelfwise.cli.keeping import store
+
+    with store() as opened:
+        return opened.runs.save(
+            analysis, source=source, label=label, as_of=day, origin="command line"
+        )
 
 
 def explain(
@@ -239,9 +259,19 @@ def score(
         period=period_days,
         columns=_mapping(mapping),
         on_error=on_error,  # type: ignore[arg-type]
-        model=model,
+        model=_model(model),
         engine=engine,  # type: ignore[arg-type]
     )
+
+
+def _model(reference: str | None) -> Any:
+    """A file by its ending; what has none is a name in the store."""
+    if reference is None or Path(reference).suffix:
+        return reference
+    from shelfwise.cli.keeping import store
+
+    with store() as kept:
+        return kept.models.get(reference).model
 
 
 def _is_large(path: Path) -> bool:

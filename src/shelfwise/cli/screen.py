@@ -1,7 +1,7 @@
 """What the commands print: results on `out`, and what went wrong or takes long on `err`."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,7 +52,37 @@ def show_analysis(analysis: Any, *, rows: bool) -> None:
     out.print(grid)
     if analysis.quality:
         out.print(_quality(analysis.quality))
-    for warning in analysis.warnings:
+    _warn(analysis.warnings)
+
+
+def show_run(run: Any, best: Any) -> None:
+    """A run that is kept: its best products, its summary and its warnings."""
+    summary = run.summary
+    out.print(_rows(best, summary["products"]))
+    tiers = ", ".join(f"{label} {count:,}" for label, count in summary["tiers"].items())
+    grid = Grid.grid(padding=(0, 2))
+    for label, value in (
+        ("Run", run.id),
+        ("Saved", run.created_at.astimezone().strftime("%Y-%m-%d %H:%M %Z")),
+        ("As of", run.as_of),
+        *([("Label", run.label)] if run.label else []),
+        ("Source", run.source or "a frame in memory"),
+        ("Products", f"{summary['products']:,}"),
+        ("Revenue", f"{summary['total_revenue']:,.2f}"),
+        ("Mean score", f"{summary['avg_score']:.1f} of 100"),
+        ("Best", summary["top_product"]),
+        ("Tiers", tiers),
+        ("Profile", f"{run.profile}, {run.tiering} tiers"),
+        *([("Not scored", f"{summary['skipped']:,} rows")] if summary["skipped"] else []),
+        *([("Pinned", "yes")] if run.pinned else []),
+    ):
+        grid.add_row(Text(label, style="dim"), Text(str(value)))
+    out.print(grid)
+    _warn(run.warnings)
+
+
+def _warn(warnings: Iterable[Any]) -> None:
+    for warning in warnings:
         err.print(Text.assemble((f"{warning.code}: ", "yellow"), warning.message))
         if warning.hint:
             err.print(f"  {warning.hint}", style="dim", markup=False)
@@ -93,8 +123,11 @@ def _table(analysis: Any) -> Grid:
     products = analysis.products
     if not isinstance(products, pl.DataFrame):
         products = products.order("rank").limit(SHOWN_ROWS).pl()
-    shown = products.sort("rank").head(SHOWN_ROWS)
-    total = analysis.summary["products"]
+    return _rows(products.sort("rank").head(SHOWN_ROWS), analysis.summary["products"])
+
+
+def _rows(shown: Any, total: int) -> Grid:
+    """Products as a table, of `total` in all."""
     caption = None if total <= len(shown) else f"best {len(shown)} of {total:,}; -o writes them all"
     grid = Grid(caption=caption, expand=True)
     for name in ("Rank", "Product", "Revenue", "Stock ratio", "Score", "Tier", "Flags"):

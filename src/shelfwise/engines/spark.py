@@ -210,6 +210,10 @@ def is_frame(native: Any) -> bool:
     return type(native).__module__.startswith("pyspark.")
 
 
+MAX_COLLECTED = 300_000
+"""Rows that may come into memory from Spark at once."""
+
+
 def in_memory(native: Any) -> Any:
     """A frame of Spark as a Polars frame; any other frame as it is."""
     return pl.DataFrame(native.toArrow()) if is_frame(native) else native

@@ -284,7 +284,7 @@ def _valid(records: Records, notices: list[Notice]) -> Response:
         "products": records.height,
         "skipped": records.rejected_rows,
         "rejected": answer.rejected_rows(records.rejected),
-        "warnings": [{"code": n.code, "message": n.message, "hint": n.hint} for n in notices],
+        "warnings": [notice.to_dict() for notice in notices],
     }
     return Response(msgspec.json.encode(answer_), content_type="application/json")
 

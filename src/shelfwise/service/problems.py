@@ -18,6 +18,7 @@ from shelfwise.errors import (
     RejectedRowsError,
     SettingError,
     ShelfwiseError,
+    StoreError,
     TooLargeError,
     UnreadableError,
     UnsupportedError,
@@ -36,6 +37,7 @@ STATUS: dict[type[ShelfwiseError], int] = {
     MissingExtraError: 501,
     OutputError: 507,
     EngineError: 500,
+    StoreError: 503,
     ShelfwiseError: 500,
 }
 """Error -> status; the first class that an error is an instance of counts."""

@@ -1,0 +1,224 @@
+"""The commands about what is kept: runs, model, migrate."""
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table as Grid
+from rich.text import Text
+
+from shelfwise.cli.screen import err, out, show_run
+from shelfwise.errors import InputError
+
+runs = typer.Typer(help="Runs that are kept: list, show, delete, pin.", no_args_is_help=True)
+model = typer.Typer(
+    help="Models that are kept by name, with versions and aliases.", no_args_is_help=True
+)
+
+RunId = Annotated[str, typer.Argument(help="The run's id, its beginning, or latest.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+def store() -> Any:
+    """The store that the settings name; opened late, for commands that need none."""
+    from shelfwise.store import Store
+
+    return Store()
+
+
+@runs.command("list")
+def list_runs(
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1, max=1000)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """The newest runs."""
+    with store() as kept:
+        found, more = kept.runs.newest(limit)
+    if as_json:
+        out.print_json(json.dumps([run.to_dict() for run in found]))
+        return
+    if not found:
+        err.print("No run is kept yet: shelfwise analyze FILE --save keeps one.")
+        return
+    caption = "there are more: --limit" if more else None
+    grid = Grid(caption=caption, expand=True)
+    for name in ("Run", "Saved", "As of", "Source", "Products"):
+        right = "right" if name == "Products" else "left"
+        # Ids are copied and times compared; only a long source is cut.
+        width: dict[str, Any] = {"ratio": 1} if name == "Source" else {}
+        grid.add_column(name, justify=right, no_wrap=True, **width)  # type: ignore[arg-type]
+    for run in found:
+        pinned = " (pinned)" if run.pinned else ""
+        source = Text(f"{run.label or run.source or 'a frame'}{pinned}")
+        grid.add_row(run.id, _local(run.created_at), str(run.as_of), source, f"{run.products:,}")
+    out.print(grid)
+
+
+@runs.command("show")
+def show(run_id: RunId = "latest", as_json: AsJson = False) -> None:
+    """A run: its summary, its warnings, and its best products."""
+    with store() as kept:
+        run = kept.runs.get(_whole(kept, run_id))
+        best = kept.runs.products(run.id).head(15).collect()
+    if as_json:
+        out.print_json(json.dumps(run.to_dict()))
+        return
+    show_run(run, best)
+
+
+@runs.command("delete")
+def delete(
+    run_id: Annotated[str, typer.Argument(help="The run's id, or its beginning.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a run and its results."""
+    with store() as kept:
+        run = kept.runs.get(_whole(kept, run_id))
+        told = f"run {run.id} of {run.as_of}, {run.products:,} products from {run.source}"
+        if not yes:
+            typer.confirm(f"Delete {told}?", abort=True)
+        kept.runs.delete(run.id)
+    out.print(f"Deleted {told}.", markup=False)
+
+
+@runs.command("pin")
+def pin(
+    run_id: RunId,
+    off: Annotated[bool, typer.Option("--off", help="Unpin it.")] = False,
+) -> None:
+    """Keep a run from retention and from deletion."""
+    with store() as kept:
+        run = kept.runs.pin(_whole(kept, run_id), not off)
+    out.print(f"Run {run.id} is {'pinned' if run.pinned else 'not pinned'}.", markup=False)
+
+
+@model.command("list")
+def list_models(
+    name: Annotated[str | None, typer.Argument(help="All versions of this one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The models that are kept, or all versions of one."""
+    with store() as kept:
+        found = kept.models.all(name)
+    if as_json:
+        out.print_json(json.dumps([version.to_dict() for version in found]))
+        return
+    if not found:
+        err.print("No model is kept yet: shelfwise model train NAME RUN keeps one.")
+        return
+    grid = Grid("Model", "Version", "Aliases", "Made", "Profile", "Products", "Run")
+    for version in found:
+        grid.add_row(
+            version.name, str(version.version), ", ".join(version.aliases),
+            _local(version.created_at), version.model.profile.name,
+            f"{version.model.products:,}", version.run_id or "",
+        )  # fmt: skip
+    out.print(grid)
+
+
+@model.command("train")
+def train(
+    name: Annotated[str, typer.Argument(help="The model's name.")],
+    run_id: RunId = "latest",
+    alias: Annotated[str | None, typer.Option(help="Point this alias at it, too.")] = None,
+) -> None:
+    """Keep the model of a run as the next version of a name."""
+    with store() as kept:
+        found = kept.train(name, _whole(kept, run_id), alias)
+    _told(found)
+
+
+@model.command("import")
+def import_(
+    name: Annotated[str, typer.Argument(help="The model's name.")],
+    file: Annotated[Path, typer.Argument(help="A .json, or a .joblib of this installation.")],
+    alias: Annotated[str | None, typer.Option(help="Point this alias at it, too.")] = None,
+) -> None:
+    """Keep a model that was saved to a file."""
+    from shelfwise.model import Model
+
+    loaded = Model.load(file)
+    with store() as kept:
+        found = kept.models.add(name, loaded, alias=alias)
+    _told(found)
+
+
+@model.command("export")
+def export(
+    reference: Annotated[str, typer.Argument(help="NAME, NAME@alias or NAME@3.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help=".json, or .joblib with scikit-learn objects.")
+    ],
+) -> None:
+    """Write a model to a file."""
+    with store() as kept:
+        found = kept.models.get(reference)
+    found.model.save(output)
+    out.print(f"Wrote {found.name}@{found.version} to {output}.", markup=False)
+
+
+@model.command("alias")
+def alias_(
+    name: Annotated[str, typer.Argument(help="The model's name.")],
+    alias: Annotated[str, typer.Argument(help="For example current.")],
+    version: Annotated[int, typer.Argument(help="The version's number.", min=1)],
+) -> None:
+    """Let an alias point at a version: a new one to roll out, an old one to roll back."""
+    with store() as kept:
+        found = kept.models.point(name, alias, version)
+    _told(found)
+
+
+@model.command("drift")
+def drift(
+    reference: Annotated[str, typer.Argument(help="NAME, NAME@alias or NAME@3.")],
+    run_id: RunId = "latest",
+    as_json: AsJson = False,
+) -> None:
+    """How far the products of a run have moved from those that a model was fitted on."""
+    with store() as kept:
+        found = kept.drift(_whole(kept, run_id), reference)
+    if as_json:
+        out.print_json(json.dumps([one.to_dict() for one in found]))
+        return
+    grid = Grid("Metric", "PSI", "Verdict", "Below range", "Above range")
+    for column in (grid.columns[1], *grid.columns[3:]):
+        column.justify = "right"
+    for one in found:
+        psi = "" if one.psi is None else f"{one.psi:.3f}"
+        grid.add_row(
+            one.metric, psi, one.verdict or "no training data", f"{one.below:.1%}",
+            f"{one.above:.1%}",
+        )  # fmt: skip
+    out.print(grid)
+    out.print("PSI below 0.1: stable; 0.1 to 0.25: moved; from 0.25: shifted, fit anew.",
+              style="dim")  # fmt: skip
+
+
+def migrate() -> None:
+    """Bring the database to this program's version; the first start does it, too."""
+    with store() as kept:
+        out.print(f"{kept.database} has version {kept.database.version()}.", markup=False)
+
+
+def _told(version: Any) -> None:
+    aliases = f", {', '.join(version.aliases)}" if version.aliases else ""
+    out.print(f"{version.name} has version {version.version}{aliases}.", markup=False)
+
+
+def _whole(kept: Any, run_id: str) -> str:
+    """A run's id from its beginning, as people copy it."""
+    if run_id == "latest" or len(run_id) < 4:
+        return run_id
+    found = kept.runs.beginning_with(run_id)
+    if len(found) > 1:
+        raise InputError(
+            f"Several runs begin with {run_id}: {', '.join(found[:5])}.", "Write more of it."
+        )
+    return found[0] if found else run_id
+
+
+def _local(moment: dt.datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")

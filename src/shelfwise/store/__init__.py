@@ -1,0 +1,86 @@
+"""Store: what is kept between analyses, in SQL and Parquet."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from shelfwise.errors import MissingExtraError
+
+try:
+    from shelfwise.store.database import Database
+    from shelfwise.store.models import Models, Version
+    from shelfwise.store.results import Results
+    from shelfwise.store.runs import Run, Runs
+except ModuleNotFoundError as error:
+    raise MissingExtraError(
+        f"Keeping runs needs {error.name}.", "pip install 'shelfwise[serve]'"
+    ) from error
+from shelfwise.drift import MetricDrift, Training, drift
+from shelfwise.settings import Settings, load_settings
+
+__all__ = ["Run", "Runs", "Store", "Version"]
+
+
+class Store:
+    """Runs and models that are kept, in the data folder or a PostgreSQL database.
+
+    Args:
+        settings: Where; else the `SHELFWISE_*` variables. `given` settings win over them.
+
+    Raises:
+        SettingError: The URL names no database that Shelfwise keeps runs in.
+        StoreError: The database does not answer, or a newer program has written it.
+
+    Example:
+        >>> import shelfwise, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> store = shelfwise.Store(data_dir=folder.name)
+        >>> run = store.runs.save(shelfwise.analyze([
+        ...     {"product_id": 1, "name": "Lamp", "price": 20.0, "units_sold": 9, "stock": 1},
+        ...     {"product_id": 2, "name": "Mug", "price": 5.0, "units_sold": 2, "stock": 8},
+        ... ]))
+        >>> store.runs.get("latest").summary["top_product"]
+        'Lamp'
+        >>> store.runs.products(run.id).collect()["rank"].to_list()
+        [1, 2]
+        >>> store.close(); folder.cleanup()
+    """
+
+    def __init__(self, settings: Settings | None = None, **given: Any) -> None:
+        settings = settings or load_settings(**given)
+        folder = Path(settings.data_dir).absolute()
+        self.database = Database(settings.database_url or folder / "shelfwise.db")
+        try:
+            self.database.migrate()
+        except BaseException:
+            self.database.close()
+            raise
+        results = Results(folder / "results")
+        self.runs = Runs(self.database, results, settings.keep_runs, settings.keep_days)
+        self.models = Models(self.database)
+
+    def train(self, name: str, run_id: str, alias: str | None = None) -> Version:
+        """Keep the model that a run was scored with, and how its products were spread."""
+        run = self.runs.get(run_id)
+        training = Training.of(self.runs.products(run.id), run.model)
+        return self.models.add(name, run.model, run_id=run.id, training=training, alias=alias)
+
+    def drift(self, run_id: str, model: str) -> list[MetricDrift]:
+        """How far the products of a run have moved from those that a model was fitted on."""
+        version = self.models.get(model)
+        return drift(self.runs.products(run_id), version.model, version.training)
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self.database.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

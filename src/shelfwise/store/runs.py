@@ -1,0 +1,284 @@
+"""Runs: analyses that are kept, with everything that repeats and explains them."""
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from shelfwise.analysis import Analysis
+from shelfwise.engines import parquet
+from shelfwise.engines.failures import masked
+from shelfwise.errors import InputError, NotFoundError, StoreError, excerpt
+from shelfwise.model import Model
+from shelfwise.notices import Notice
+from shelfwise.store.database import Database, new_id, now
+from shelfwise.store.results import Artifact, Results
+from shelfwise.store.schema import artifacts, runs
+
+LATEST = "latest"
+MAX_LABEL, MAX_SOURCE = 200, 300
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One analysis that is kept; times are UTC, `as_of` is the day that it speaks of."""
+
+    id: str
+    created_at: dt.datetime
+    as_of: dt.date
+    label: str | None
+    source: str
+    origin: str
+    pinned: bool
+    profile: str
+    tiering: str
+    group_by: str | None
+    fitted: bool
+    products: int
+    summary: Mapping[str, Any]
+    warnings: tuple[Notice, ...]
+    quality: Mapping[str, Any] | None
+    model: Model
+    results: str
+    rejected: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The run as the API shows it."""
+        return {
+            "id": self.id,
+            "created_at": self.created_at.isoformat(timespec="milliseconds"),
+            "as_of": self.as_of.isoformat(),
+            "label": self.label,
+            "source": self.source,
+            "origin": self.origin,
+            "pinned": self.pinned,
+            "profile": self.profile,
+            "tiering": self.tiering,
+            "group_by": self.group_by,
+            "products": self.products,
+            "summary": dict(self.summary),
+            "warnings": [w.to_dict() for w in self.warnings],
+            "quality": self.quality,
+            "model": self.model.to_dict(),
+        }
+
+
+class Runs:
+    """The runs of a store, newest first."""
+
+    def __init__(self, database: Database, results: Results, keep: int, keep_days: int) -> None:
+        self._database = database
+        self._results = results
+        self._keep, self._keep_days = keep, keep_days
+
+    def save(
+        self,
+        analysis: Analysis,
+        *,
+        source: str = "",
+        label: str | None = None,
+        as_of: dt.date | None = None,
+        origin: str = "library",
+        run_id: str | None = None,
+    ) -> Run:
+        """Keep an analysis: results as Parquet, all else in the database.
+
+        Args:
+            analysis: What `analyze` gave.
+            source: Where the products came from; passwords in it are masked.
+            label: A name for people, up to 200 characters.
+            as_of: The day that it speaks of; else the last day of the order lines, or today.
+            origin: Which door it came through: library, command line, api or schedule.
+            run_id: The id it gets. A run that has it already is given back as it is, so that
+                a job that is repeated saves once.
+
+        Raises:
+            InputError: The label is too long or has control characters.
+            OutputError: The results cannot be written.
+            StoreError: The database does not answer.
+        """
+        _plain_text("label", label or "", MAX_LABEL)
+        if run_id and (found := self._find(run_id)):
+            return found
+        day = as_of or _last_day(analysis) or now().date()
+        written = self._publish(analysis)
+        values = {
+            "id": run_id or new_id(),
+            "created_at": now(),
+            "as_of": day,
+            "label": label,
+            "source": masked(source)[:MAX_SOURCE],
+            "origin": origin,
+            "pinned": False,
+            "profile": analysis.profile.name,
+            "tiering": analysis.model.tiering,
+            "group_by": analysis.group_by,
+            "fitted": analysis.fitted,
+            "parameters": analysis.model.parameters,
+            "parameters_sha256": analysis.model.parameters_sha256,
+            "products": analysis.table.height,
+            "summary": analysis.summary,
+            "warnings": [notice.to_dict() for notice in analysis.warnings],
+            "quality": _plain(analysis.quality.to_dict()) if analysis.quality else None,
+            "results": written[0].sha256,
+            "rejected": written[1].sha256 if len(written) > 1 else None,
+        }
+        for _ in range(3):
+            with self._database.write() as connection:
+                self._database.lock(connection)
+                if all(self._results.name(connection, artifact) for artifact in written):
+                    connection.execute(runs.insert().values(values))
+                    break
+            # The same content was deleted with another run meanwhile: it is written again.
+            written = self._publish(analysis)
+        else:
+            raise StoreError("The results were removed while they were saved.", "Try again.")
+        self.retain()
+        return self.get(str(values["id"]))
+
+    def get(self, run_id: str = LATEST) -> Run:
+        """A run by its id, or the latest; NotFoundError where there is none."""
+        found = self._find(run_id)
+        if found is None:
+            raise NotFoundError(
+                f"There is no run {excerpt(run_id)}."
+                if run_id != LATEST
+                else "No run is kept yet.",
+                "`shelfwise runs list` shows those that are kept.",
+            )
+        return found
+
+    def newest(self, limit: int = 50, after: str | None = None) -> tuple[list[Run], str | None]:
+        """Runs, newest first, and what to pass as `after` for the next ones (None: no more)."""
+        wanted = sa.select(runs).order_by(runs.c.id.desc()).limit(limit + 1)
+        if after:
+            wanted = wanted.where(runs.c.id < after)
+        with self._database.read() as connection:
+            found = [_run(row) for row in connection.execute(wanted).mappings()]
+        return found[:limit], found[limit - 1].id if len(found) > limit else None
+
+    def beginning_with(self, start: str) -> list[str]:
+        """The ids of up to ten runs that begin like this."""
+        wanted = sa.select(runs.c.id).where(runs.c.id.startswith(start, autoescape=True))
+        with self._database.read() as connection:
+            return list(connection.scalars(wanted.order_by(runs.c.id).limit(10)))
+
+    def pin(self, run_id: str, pinned: bool = True) -> Run:
+        """Keep a run from retention and deletion, or let it go again."""
+        run = self.get(run_id)
+        with self._database.write() as connection:
+            connection.execute(runs.update().where(runs.c.id == run.id).values(pinned=pinned))
+        return self.get(run.id)
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run, and its results where no other run has the same ones."""
+        run = self.get(run_id)
+        if run.pinned:
+            raise InputError(f"Run {run.id} is pinned.", "Unpin it first.")
+        self._delete([run.id])
+
+    def retain(self) -> int:
+        """Delete what the settings do not keep: runs beyond the last N, older than D days.
+
+        Pinned runs and the newest stay. Returns how many were deleted.
+        """
+        if not (self._keep or self._keep_days):
+            return 0
+        ids = sa.select(runs.c.id, runs.c.created_at, runs.c.pinned).order_by(runs.c.id.desc())
+        with self._database.read() as connection:
+            rows = connection.execute(ids).all()
+        oldest = now() - dt.timedelta(days=self._keep_days)
+        gone = [
+            run_id
+            for place, (run_id, created_at, pinned) in enumerate(rows)
+            if place
+            and not pinned
+            and ((self._keep and place >= self._keep) or (self._keep_days and created_at < oldest))
+        ]
+        if gone:
+            self._delete(gone)
+        return len(gone)
+
+    def products(self, run_id: str = LATEST) -> pl.LazyFrame:
+        """The scored products by rank, read from their file as far as they are asked for."""
+        return parquet.scan(self.products_file(run_id))
+
+    def products_file(self, run_id: str = LATEST) -> Path:
+        """The Parquet file with the scored products, by rank."""
+        return self._results.must_exist(self.get(run_id).results)
+
+    def rejected(self, run_id: str = LATEST) -> pl.DataFrame:
+        """The rows that were not scored: row, column, value, reason."""
+        name = self.get(run_id).rejected
+        if name is None:
+            return pl.DataFrame(schema=_REJECTED)
+        return pl.read_parquet(self._results.must_exist(name))
+
+    def sweep(self) -> int:
+        """Remove files that no run names and that are older than a day; how many."""
+        return self._results.sweep(self._database)
+
+    def _publish(self, analysis: Analysis) -> list[Artifact]:
+        height = analysis.table.height
+
+        def products(path: Path) -> int:
+            parquet.write_ranked(analysis.products, path, height)
+            return height
+
+        def rejected(path: Path) -> int:
+            analysis.rejected.write_parquet(path, compression="zstd")
+            return len(analysis.rejected)
+
+        writers = [products, *([rejected] if len(analysis.rejected) else [])]
+        return [self._results.publish(writer) for writer in writers]
+
+    def _find(self, run_id: str) -> Run | None:
+        wanted = sa.select(runs).where(runs.c.id == run_id)
+        if run_id == LATEST:
+            wanted = sa.select(runs).order_by(runs.c.id.desc()).limit(1)
+        with self._database.read() as connection:
+            row = connection.execute(wanted).mappings().first()
+        return _run(row) if row else None
+
+    def _delete(self, ids: list[str]) -> None:
+        """Rows first, then files: a crash between leaves files that nobody names."""
+        with self._database.write() as connection:
+            self._database.lock(connection)
+            connection.execute(runs.delete().where(runs.c.id.in_(ids)))
+            rejected = sa.select(runs.c.rejected).where(runs.c.rejected.isnot(None))
+            in_use = sa.union(sa.select(runs.c.results), rejected)
+            unused = artifacts.c.sha256.notin_(in_use)
+            gone = set(connection.scalars(sa.select(artifacts.c.sha256).where(unused)))
+            connection.execute(artifacts.delete().where(unused))
+        self._results.sweep(self._database, gone)
+
+
+_REJECTED = {"row": pl.Int64, "column": pl.String, "value": pl.String, "reason": pl.String}
+
+
+def _run(row: Mapping[Any, Any]) -> Run:
+    values = {name: row[name] for name in Run.__dataclass_fields__ if name != "model"}
+    values["warnings"] = tuple(Notice(**notice) for notice in row["warnings"])
+    return Run(**values, model=Model.from_parameters(row["parameters"]))
+
+
+def _last_day(analysis: Analysis) -> dt.date | None:
+    sold = analysis.source.sold
+    return sold.period[1] if sold else None
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))
+
+
+def _plain_text(what: str, text: str, limit: int) -> None:
+    if len(text) > limit or any(ord(letter) < 32 for letter in text):
+        raise InputError(
+            f"The {what} {excerpt(text)} does not fit.",
+            f"It has at most {limit} characters, and no control characters.",
+        )

@@ -1,0 +1,102 @@
+"""The tables that keep runs and models: every column once, for SQLite and PostgreSQL.
+
+Results are not in them: they are Parquet files, named by their hash (`artifacts`).
+A change here needs a step in `migrations/versions`; a test compares the two.
+"""
+
+import datetime as dt
+from typing import Any
+
+import sqlalchemy as sa
+
+
+class Utc(sa.TypeDecorator[dt.datetime]):
+    """A moment in UTC, with its zone on every database; SQLite alone would lose it."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: Any) -> dt.datetime | None:
+        """To UTC; a moment without a zone is a mistake of ours."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone")
+        return value.astimezone(dt.UTC)
+
+    def process_result_value(self, value: dt.datetime | None, dialect: Any) -> dt.datetime | None:
+        """From UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+ID = sa.String(64)
+HASH = sa.String(64)
+NAME = sa.String(64)
+
+artifacts = sa.Table(
+    "artifacts",
+    metadata,
+    sa.Column("sha256", HASH, primary_key=True),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("created_at", Utc, nullable=False),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("created_at", Utc, nullable=False),
+    sa.Column("as_of", sa.Date, nullable=False),
+    sa.Column("label", sa.String(200)),
+    sa.Column("source", sa.String(300), nullable=False),
+    sa.Column("origin", NAME, nullable=False),
+    sa.Column("pinned", sa.Boolean, nullable=False),
+    sa.Column("profile", sa.String(200), nullable=False),
+    sa.Column("tiering", NAME, nullable=False),
+    sa.Column("group_by", sa.String(300)),
+    sa.Column("fitted", sa.Boolean, nullable=False),
+    sa.Column("parameters", sa.JSON, nullable=False),
+    sa.Column("parameters_sha256", HASH, nullable=False),
+    sa.Column("products", sa.BigInteger, nullable=False),
+    sa.Column("summary", sa.JSON, nullable=False),
+    sa.Column("warnings", sa.JSON, nullable=False),
+    sa.Column("quality", sa.JSON),
+    sa.Column("results", HASH, sa.ForeignKey("artifacts.sha256"), nullable=False, index=True),
+    sa.Column("rejected", HASH, sa.ForeignKey("artifacts.sha256"), index=True),
+)
+
+models = sa.Table(
+    "models",
+    metadata,
+    sa.Column("name", NAME, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("created_at", Utc, nullable=False),
+    sa.Column("parameters", sa.JSON, nullable=False),
+    sa.Column("parameters_sha256", HASH, nullable=False),
+    sa.Column("run_id", ID, sa.ForeignKey("runs.id", ondelete="SET NULL"), index=True),
+    sa.Column("training", sa.JSON),
+)
+
+model_aliases = sa.Table(
+    "model_aliases",
+    metadata,
+    sa.Column("name", NAME, primary_key=True),
+    sa.Column("alias", NAME, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("set_at", Utc, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["name", "version"], ["models.name", "models.version"], ondelete="CASCADE"
+    ),
+)

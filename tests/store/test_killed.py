@@ -1,0 +1,117 @@
+"""kill -9 at every step of saving and deleting: a run is there whole, or not at all."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+import shelfwise
+from conftest import shop
+from shelfwise.settings import Settings
+from shelfwise.store import Store
+
+pytestmark = pytest.mark.slow
+
+WORK = """
+import json, os, signal, sys
+from pathlib import Path
+import sqlalchemy as sa
+import shelfwise
+from shelfwise.settings import load_settings
+from shelfwise.store import Store
+
+folder, url, what, fatal = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+store = Store(load_settings({}, data_dir=Path(folder), database_url=url))
+analysis = shelfwise.analyze(json.loads(sys.stdin.read()))
+steps = 0
+
+def mortal(function):
+    def step(*args, **given):
+        global steps
+        steps += 1
+        if steps == fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **given)
+    return step
+
+for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "unlink"), (Path, "open"),
+                    (sa.Connection, "execute"), (sa.RootTransaction, "commit")):
+    setattr(owner, name, mortal(getattr(owner, name)))
+if what == "save":
+    store.runs.save(analysis, run_id="second")
+else:
+    store.runs.delete("second")
+print(steps)
+"""
+
+
+def work(settings: Settings, what: str, fatal: int) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", WORK, str(settings.data_dir), settings.database_url, what,
+         str(fatal)],
+        input=json.dumps(shop(40)), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode, done.stdout
+
+
+def whole(store: Store) -> list[str]:
+    """The ids of the runs, after a look at everything that they name."""
+    found = store.runs.newest()[0]
+    for run in found:
+        path = store.runs.products_file(run.id)
+        assert sha256(path.read_bytes()).hexdigest() == path.stem == run.results
+        assert store.runs.products(run.id).collect().height == run.products
+    return [run.id for run in found]
+
+
+def test_a_killed_save_leaves_no_half_run(settings_of: Callable[..., Settings]) -> None:
+    settings = settings_of()
+    with Store(settings) as store:
+        first = store.runs.save(shelfwise.analyze(shop()), run_id="first").id
+    fatal, outcomes = 0, set()
+    while True:
+        fatal += 1
+        code, _ = work(settings, "save", fatal)
+        with Store(settings) as store:
+            found = whole(store)
+            assert found in ([first], sorted(["second", first], reverse=True))
+            outcomes.add(len(found))
+            if code == 0:
+                break
+            # The same work anew, as a job is repeated: one run, whatever the kill left.
+            kept = store.runs.save(shelfwise.analyze(shop(40)), run_id="second")
+            assert sorted(whole(store)) == ["first", "second"]
+            store.runs.delete(kept.id)
+            folder = store.runs.products_file(first).parent
+            long_ago = time.time() - 100_000
+            for path in folder.iterdir():
+                os.utime(path, (long_ago, long_ago))
+            store.runs.sweep()
+            assert [path.stem for path in folder.iterdir()] == [store.runs.get(first).results]
+    assert fatal > 8  # It died at many places, and at last at none.
+    assert outcomes == {1, 2}
+
+
+def test_a_killed_delete_leaves_no_dangling_run(settings_of: Callable[..., Settings]) -> None:
+    settings = settings_of()
+    fatal = 0
+    code = -1
+    while code:
+        fatal += 1
+        with Store(settings) as store:
+            store.runs.save(shelfwise.analyze(shop(40)), run_id="second")
+        code, _ = work(settings, "delete", fatal)
+        with Store(settings) as store:
+            assert whole(store) in ([], ["second"])
+    assert fatal > 5
+    with Store(settings) as store:
+        assert whole(store) == []
+        assert list(Path(settings.data_dir / "results").iterdir()) == []
