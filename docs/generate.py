@@ -19,8 +19,9 @@ from shelfwise.pipeline.features import FLAGS
 from shelfwise.profile import PROFILES
 from shelfwise.rules import MARKS, Rules
 from shelfwise.service import create_app
-from shelfwise.service.openapi import MEANINGS, document
+from shelfwise.service.openapi import document
 from shelfwise.service.problems import STATUS
+from shelfwise.service.schemas import MEANINGS
 from shelfwise.settings import SETTINGS, load_settings
 
 FOLDER = Path(__file__).resolve().parent / "reference"
@@ -51,9 +52,15 @@ REFUSALS = {
     "unknown_host": (400, "The Host header names a host that is not served."),
     "bad_request": (400, "Content-Length is no number."),
     "key_needed_from_afar": (403, "Without a key only requests of this machine are served."),
-    "key_needed": (401, "The key is missing or wrong."),
+    "key_needed": (401, "The key is missing or wrong, expired or revoked."),
+    "scope_missing": (403, "The key lacks the scope that this endpoint needs."),
+    "too_many_requests": (429, "The key has used up the requests of this minute."),
     "undeclared_proxy": (403, "A forwarding header came, and no proxy is declared."),
-    "unsupported_media_type": (415, "The body is not application/json in UTF-8."),
+    "not_acceptable": (406, "No medium that Accept names can be written."),
+    "bad_idempotency_key": (422, "The Idempotency-Key is empty, too long, or has odd letters."),
+    "idempotency_key_reused": (422, "The Idempotency-Key came with another request before."),
+    "still_running": (409, "The request with this Idempotency-Key is still at work."),
+    "unsupported_media_type": (415, "The body is of a medium or charset that nobody here reads."),
     "unsupported_encoding": (415, "The body is packed by something else than gzip."),
     "internal_error": (500, "A fault of the program; the log has it under the request id."),
     "draining": (503, "The server is stopping (`/readyz`)."),
@@ -292,7 +299,7 @@ def api() -> str:
                 rows = [
                     (code(p["name"]), _values(p["schema"]), p["description"]) for p in parameters
                 ]
-                parts.append("\n" + table(("Query parameter", "Values", "Meaning"), rows))
+                parts.append("\n" + table(("Parameter", "Values", "Meaning"), rows))
             rows = [(code(s), r["description"]) for s, r in operation["responses"].items()]
             parts.append("\n" + table(("Status", "Meaning"), rows) + "\n")
     scored = contract["components"]["schemas"]["ScoredProduct"]

@@ -1,6 +1,7 @@
 """Fixtures that every test may ask for: a frame of each kind, the real data, a private home."""
 
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -62,6 +63,19 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pg.Server]:
         yield server
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/kept/shelfwise.db"
+    psycopg = pytest.importorskip("psycopg")
+    server = request.getfixturevalue("postgresql")
+    name = f"t{secrets.token_hex(6)}"
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return str(server.url.replace("/postgres", f"/{name}"))
+
+
 @pytest.fixture(autouse=True)
 def _private_home(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
@@ -70,4 +84,6 @@ def _private_home(
     for variable in list(os.environ):
         if variable.startswith("SHELFWISE_") and variable != "SHELFWISE_TEST_DATA":
             monkeypatch.delenv(variable)
-    monkeypatch.setenv("SHELFWISE_DATA_DIR", str(tmp_path_factory.getbasetemp() / "home"))
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("SHELFWISE_DATA_DIR", str(home))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home))  # For settings that leave the variables out.

@@ -115,3 +115,13 @@ ENGINES = (
     Engine("pyarrow", _arrow),
     DUCKDB,
 )
+
+
+def shop(n: int = 20, times: float = 1.0) -> list[dict[str, Any]]:
+    """Products that all differ, the first ones best; `times` multiplies what they sold."""
+    return [
+        {"product_id": i, "name": f"Product {i:02}", "price": 10.0 + i % 3,
+         "units_sold": (n + 1 - i) * 7 * times, "stock": 5 + i,
+         "category": "Kitchen" if i % 2 else "Garden"}
+        for i in range(1, n + 1)
+    ]  # fmt: skip

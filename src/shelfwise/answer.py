@@ -23,6 +23,7 @@ from shelfwise.engines.columnwise import Values
 from shelfwise.engines.decode import PLAIN_KEY, Huge
 from shelfwise.engines.records import COLUMNAR_ROWS
 from shelfwise.metrics import is_result
+from shelfwise.model import Model
 from shelfwise.pipeline.features import FLAGS, SHOWN, flags
 from shelfwise.pipeline.table import Arrays, Frame
 from shelfwise.pipeline.tier import LABELS
@@ -69,13 +70,20 @@ def to_dict(analysis: "Analysis", *, explain: bool, full: bool) -> dict[str, Any
 
 
 def encode(
-    analysis: "Analysis", *, explain: bool = False, full: bool = False
+    analysis: "Analysis",
+    *,
+    explain: bool = False,
+    full: bool = False,
+    more: Mapping[str, Any] | None = None,
 ) -> list[bytes] | Iterator[bytes]:
-    """The same answer as JSON: in a list, or, if it is long, in parts made as they are sent."""
+    """The same answer as JSON: in a list, or, if it is long, in parts made as they are sent.
+
+    `more` are keys that follow all others.
+    """
     given, table = _rows(analysis)
     results = _results(table, analysis, explain=explain, full=full)
     head = b'{"status":"success","data":['
-    tail = b"]," + msgspec.json.encode(_tail(analysis, full=full))[1:]
+    tail = b"]," + msgspec.json.encode(_tail(analysis, full=full) | dict(more or {}))[1:]
     if analysis.table.height >= COLUMNAR_ROWS and not explain:
         series = _series(given, results)
         if series is not None:
@@ -304,6 +312,49 @@ def _json_rows(frame: pl.DataFrame, mend_before: list[str]) -> Iterator[bytes]:
         if start + PART_ROWS >= len(frame):
             parts[-1] = parts[-1][:-1]
         yield from parts
+
+
+def kept_rows(
+    rows: pl.DataFrame, model: Model, products: int, *, explain: bool, full: bool
+) -> list[dict[str, Any]]:
+    """Products of a run that is kept, as `to_dict` shows them; `products` are in the run."""
+    height = rows.height
+    given = {n: _plain(rows[n].to_list()) for n in rows.columns if not is_result(n)}
+    numbers = {n: rows[n].cast(pl.Float64).to_numpy() for n in rows.columns
+               if rows[n].dtype.is_numeric()}  # fmt: skip
+    results: dict[str, Any] = {}
+    for name in dict.fromkeys((*SHOWN, *(scale.metric for scale in model.scales))):
+        decimals = model.profile.metric(name).decimals
+        results[name] = (
+            _rounded(numbers[name], decimals, full) if name in numbers else [None] * height
+        )
+    for name, decimals in (
+        ("units_per_day", RATIO_DECIMALS), ("performance_score", MONEY_DECIMALS)
+    ):  # fmt: skip
+        if name in numbers:
+            results[name] = _rounded(numbers[name], decimals, full)
+    for name in ("rank", "performance_tier", "cluster"):
+        results[name] = rows[name].to_list()
+    if "tier_in_group" in rows.columns:
+        results["score_in_group"] = _rounded(numbers["score_in_group"], MONEY_DECIMALS, full)
+        results |= {name: rows[name].to_list() for name in ("rank_in_group", "tier_in_group")}
+    results["flags"] = [text.split() for text in rows["flags"].to_list()]
+    if explain:
+        names = [scale.metric for scale in model.scales]
+        parts = [rows[f"contribution_{name}"].to_list() for name in names]
+        inputs = Arrays({n: numbers[n] for n in numeric_inputs(dict(given))})
+        more = units_to_reach(inputs, model).tolist() if height else []
+        shares = [percentile(rank, products) for rank in results["rank"]]
+        results |= {
+            "contributions": [
+                dict(zip(names, row, strict=True)) for row in zip(*parts, strict=True)
+            ],
+            "percentile": shares if full else [s and round(s, MONEY_DECIMALS) for s in shares],
+            "abc_class": rows["abc_class"].to_list(),
+            "to_high": [None if np.isnan(units) else units for units in more],
+        }
+    columns = given | results
+    return [dict(zip(columns, row, strict=True)) for row in zip(*_lists(columns), strict=True)]
 
 
 def rejected_rows(rejected: list[Rejection]) -> list[dict[str, str]]:

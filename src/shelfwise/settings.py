@@ -106,6 +106,7 @@ SETTINGS = (
         "Host names served, with commas; none: all with a key, else loopback.",
     ),
     Setting("behind_proxy", False, _flag, "A reverse proxy stands in front; needs an API key."),
+    Setting("rate_limit", 0, _whole, "Requests a minute that one key may make; 0: any number."),
     Setting("duckdb_memory", "", _size, "Memory that DuckDB may take, such as 2GB; none: its own."),
     Setting("duckdb_folder", None, Path, "Folder that DuckDB spills to; none: beside the work."),
     Setting("coreset_rows", 5_000, _count, "Above this, clusters are fitted on a grid coreset."),
@@ -132,6 +133,7 @@ class Settings:
     max_connections: int
     hosts: tuple[str, ...]
     behind_proxy: bool
+    rate_limit: int
     duckdb_memory: str
     duckdb_folder: Path | None
     coreset_rows: int

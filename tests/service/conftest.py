@@ -5,20 +5,25 @@ from typing import Any
 
 import pytest
 from doors import LIMITS, ClientDoor, Door, LiveDoor, serving
+from flask import Flask
 from flask.testing import FlaskClient
 
-from shelfwise.service import create_app
+from shelfwise.service import close, create_app
 from shelfwise.settings import load_settings
 
 
 @pytest.fixture
-def client_of() -> Callable[..., FlaskClient]:
+def client_of() -> Iterator[Callable[..., FlaskClient]]:
     """Makes a test client of an application with the settings given, and no others."""
+    made: list[Flask] = []
 
     def make(**given: Any) -> FlaskClient:
-        return create_app(load_settings({}, **given)).test_client()
+        made.append(create_app(load_settings({}, **given)))
+        return made[-1].test_client()
 
-    return make
+    yield make
+    for app in made:
+        close(app)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from doors import LIMITS, PATH, PRODUCT, ClientDoor, Door, LiveDoor, catalogue, 
 from flask.testing import FlaskClient
 
 from shelfwise.engines.records import KEPT_REJECTED
+from shelfwise.service.media import INCOMING
 
 GZIP: dict[str, str | None] = {"Content-Encoding": "gzip"}
 DEEP = "[" * 200_000 + "]" * 200_000
@@ -202,8 +203,8 @@ WRONG_CELLS = {
 
 WRONG_MEDIA = {
     kind: Case(ONE, 415, headers={"Content-Type": kind or None},
-               answers={"accept": "application/json"})
-    for kind in ("", "text/plain", "text/csv", "application/x-www-form-urlencoded",
+               answers={"accept": ", ".join(INCOMING)})
+    for kind in ("", "text/plain", "text/html", "application/x-www-form-urlencoded",
                  "application/vnd.api+json", "application/json; charset=latin-1",
                  "application/json; charset=utf-16", "a/" + "b" * 500)
 } | {
@@ -263,7 +264,7 @@ WRONG_QUERIES = {
         ("period_days=1_0", 422, ()),
         ("period_days=%D9%A3", 422, ()),
         ("model=abc", 404, ("abc",)),
-        ("model=" + "z" * 500, 404, ()),
+        ("model=" + "z" * 500, 422, ("model",)),
     )
 }
 
@@ -672,7 +673,7 @@ def test_an_error_inside_is_a_problem_without_a_trace(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret " + json.dumps(PRODUCT))
 
-    monkeypatch.setattr("shelfwise.service.app.analyze_source", fail)
+    monkeypatch.setattr("shelfwise.service.scoring.analyze_source", fail)
     answer = ClientDoor(client_of())(ONE)
     answer.problem(500)
     assert b"secret" not in answer.body

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import shelfwise
-from conftest import shop
+from kinds import shop
 from shelfwise import cli
 from shelfwise.errors import InputError, ModelError, NotFoundError
 from shelfwise.store import Store
@@ -44,7 +44,7 @@ def test_a_run_is_kept_listed_shown_pinned_and_deleted(call: Callable[..., str])
     listed = call("runs", "list")
     assert all(text in listed for text in (run, "March", "2026-03-31", "20"))
     shown = call("runs", "show")
-    assert all(text in shown for text in (run, "shop.csv", "Product 0", "March", "Mean score"))
+    assert all(text in shown for text in (run, "shop.csv", "Product 01", "March", "Mean score"))
     assert "is pinned" in call("runs", "pin", run[:12])
     with pytest.raises(InputError, match="is pinned"):
         call("runs", "delete", run, "--yes")

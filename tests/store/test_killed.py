@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import shelfwise
-from conftest import shop
+from kinds import shop
 from shelfwise.settings import Settings
 from shelfwise.store import Store
 

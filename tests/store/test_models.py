@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import shelfwise
-from conftest import shop
+from kinds import shop
 from shelfwise.drift import Training, drift
 from shelfwise.errors import InputError, NotFoundError
 from shelfwise.settings import Settings

@@ -12,8 +12,7 @@ import polars as pl
 import pytest
 
 import shelfwise
-from conftest import shop
-from kinds import Engine
+from kinds import Engine, shop
 from shelfwise.errors import InputError, NotFoundError, OutputError, StoreError
 from shelfwise.settings import Settings
 from shelfwise.store import Store

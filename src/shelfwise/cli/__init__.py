@@ -9,7 +9,7 @@ import typer
 
 from shelfwise import __version__
 from shelfwise.cli.about import columns, settings
-from shelfwise.cli.keeping import migrate, model, runs
+from shelfwise.cli.keeping import key, migrate, model, runs
 from shelfwise.cli.scoring import analyze, explain
 from shelfwise.cli.screen import complain, err, out
 from shelfwise.cli.serving import demo, serve
@@ -53,6 +53,7 @@ for command in (analyze, explain, columns, settings, serve, demo, migrate):
     app.command()(command)
 app.add_typer(runs, name="runs")
 app.add_typer(model, name="model")
+app.add_typer(key, name="key")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,4 +1,4 @@
-"""The commands about what is kept: runs, model, migrate."""
+"""The commands about what is kept: runs, model, key, migrate."""
 
 import datetime as dt
 import json
@@ -17,6 +17,9 @@ model = typer.Typer(
     help="Models that are kept by name, with versions and aliases.", no_args_is_help=True
 )
 
+key = typer.Typer(help="Keys of the API: create, list, revoke, rotate.", no_args_is_help=True)
+
+Prefix = Annotated[str, typer.Argument(help="The eight characters after swk_, or the whole key.")]
 RunId = Annotated[str, typer.Argument(help="The run's id, its beginning, or latest.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -197,10 +200,74 @@ def drift(
               style="dim")  # fmt: skip
 
 
+@key.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="Who or what it is for.")],
+    scope: Annotated[
+        list[str], typer.Option(help="analyze, read, model:write or admin; several times.")
+    ] = ["analyze", "read"],  # noqa: B006  (typer copies it)
+    days: Annotated[int | None, typer.Option(help="Days until it expires.", min=1)] = None,
+) -> None:
+    """Make a key for the API; it is shown once."""
+    with store() as kept:
+        text, made = kept.keys.create(name, scope, days)
+        kept.audit.add("command line", "key.create", made.prefix, scopes=sorted(made.scopes))
+    err.print("Keep this key: it is not shown again.")
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@key.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """The keys, newest first; their secrets are not kept."""
+    with store() as kept:
+        found = kept.keys.all()
+    if as_json:
+        out.print_json(json.dumps([one.to_dict() for one in found]))
+        return
+    if not found:
+        err.print("There is no key yet: shelfwise key create NAME makes one.")
+        return
+    grid = Grid("Key", "Name", "Scopes", "Made", "Expires", "Works")
+    for one in found:
+        grid.add_row(
+            f"swk_{one.prefix}_...", Text(one.name), ", ".join(sorted(one.scopes)),
+            _local(one.created_at), _local(one.expires_at) if one.expires_at else "never",
+            "yes" if one.works else "no",
+        )  # fmt: skip
+    out.print(grid)
+
+
+@key.command("revoke")
+def revoke_key(prefix: Prefix) -> None:
+    """End a key now; a server may trust it for five seconds more."""
+    with store() as kept:
+        found = kept.keys.revoke(_prefix(prefix))
+        kept.audit.add("command line", "key.revoke", found.prefix)
+    out.print(f"The key {found.prefix} ({found.name}) works no more.", markup=False)
+
+
+@key.command("rotate")
+def rotate_key(
+    prefix: Prefix,
+    hours: Annotated[float, typer.Option(help="Hours that the old one still works.", min=0)] = 24,
+) -> None:
+    """Make a key with the same name and scopes, and let the old one end."""
+    with store() as kept:
+        text, made = kept.keys.rotate(_prefix(prefix), hours)
+        kept.audit.add("command line", "key.rotate", _prefix(prefix), to=made.prefix)
+    err.print(f"Keep this key; {_prefix(prefix)} works for {hours:g} hours more.", markup=False)
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def migrate() -> None:
     """Bring the database to this program's version; the first start does it, too."""
     with store() as kept:
         out.print(f"{kept.database} has version {kept.database.version()}.", markup=False)
+
+
+def _prefix(text: str) -> str:
+    """The name of a key, also where the whole key is given."""
+    return text.split("_")[1] if text.startswith("swk_") else text
 
 
 def _told(version: Any) -> None:

@@ -26,7 +26,7 @@ def serve(
 ) -> None:
     """Serve the API and its documentation."""
     try:
-        from shelfwise.service import create_app, warm_up
+        from shelfwise.service import close, create_app, has_key, store, warm_up
         from shelfwise.service.server import serve as run
     except ModuleNotFoundError as error:
         raise MissingExtraError(
@@ -35,14 +35,18 @@ def serve(
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # A client that leaves ends no server.
     values = load_settings()
-    if not values.api_key and not _is_loopback(host):
-        if not no_auth:
-            raise SettingError(
-                f"{host} can be reached by others, and no key is set.",
-                "Set SHELFWISE_API_KEY, or say --no-auth to answer everybody.",
-            )
+    from_afar = not _is_loopback(host)
+    if from_afar and no_auth and not values.api_key:
         values = replace(values, hosts=values.hosts or ("*",))
-    service = create_app(values)
+    service = create_app(values, key_needed=from_afar and not no_auth)
+    # The first start makes the tables, and a database that is away is said at once.
+    if from_afar and not no_auth and not has_key(service):
+        raise SettingError(
+            f"{host} can be reached by others, and there is no key.",
+            "Set SHELFWISE_API_KEY, make a key with `shelfwise key create`, or say --no-auth "
+            "to answer everybody.",
+        )
+    store(service)
     with busy("Starting"):
         warm_up()
 
@@ -60,6 +64,8 @@ def serve(
             f"{host}:{port} cannot be listened on: {error.strerror or error}.",
             "Choose another --port, or 0 for a free one.",
         ) from error
+    finally:
+        close(service)
 
 
 def _is_loopback(host: str) -> bool:

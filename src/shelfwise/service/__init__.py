@@ -1,5 +1,6 @@
-"""The HTTP service: `create_app()` for any WSGI server, `serve` for the hardened one."""
+"""The HTTP service: `create_app()` makes the WSGI application."""
 
-from shelfwise.service.app import create_app, warm_up
+from shelfwise.service.app import create_app, has_key, warm_up
+from shelfwise.service.kept import close, store
 
-__all__ = ["create_app", "warm_up"]
+__all__ = ["close", "create_app", "has_key", "store", "warm_up"]

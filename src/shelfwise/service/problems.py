@@ -48,9 +48,12 @@ TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    406: "Not acceptable",
+    409: "Still at work",
     413: "Too large",
     415: "Unsupported media type",
     422: "The data does not fit",
+    429: "Too many requests",
     500: "Internal error",
     501: "Not installed",
     503: "Not ready",
@@ -108,7 +111,8 @@ def from_error(error: ShelfwiseError) -> Response:
     """The answer to an error of ours."""
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     errors = [{"pointer": p.pointer, "detail": p.detail} for p in getattr(error, "problems", ())]
-    return problem(status, error.code, str(error), errors, getattr(error, "count", None))
+    wait = {"Retry-After": "5"} if status == 503 else {}
+    return problem(status, error.code, str(error), errors, getattr(error, "count", None), wait)
 
 
 def from_refusal(refusal: Refusal) -> Response:

@@ -8,6 +8,8 @@ from shelfwise.errors import MissingExtraError
 
 try:
     from shelfwise.store.database import Database
+    from shelfwise.store.idempotency import Idempotency
+    from shelfwise.store.keys import Audit, Keys
     from shelfwise.store.models import Models, Version
     from shelfwise.store.results import Results
     from shelfwise.store.runs import Run, Runs
@@ -58,6 +60,9 @@ class Store:
         results = Results(folder / "results")
         self.runs = Runs(self.database, results, settings.keep_runs, settings.keep_days)
         self.models = Models(self.database)
+        self.keys = Keys(self.database)
+        self.audit = Audit(self.database)
+        self.idempotency = Idempotency(self.database, settings.request_seconds * 2)
 
     def train(self, name: str, run_id: str, alias: str | None = None) -> Version:
         """Keep the model that a run was scored with, and how its products were spread."""

@@ -100,3 +100,37 @@ model_aliases = sa.Table(
         ["name", "version"], ["models.name", "models.version"], ondelete="CASCADE"
     ),
 )
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("prefix", sa.String(8), primary_key=True),
+    sa.Column("sha256", HASH, nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("created_at", Utc, nullable=False),
+    sa.Column("expires_at", Utc),
+    sa.Column("revoked_at", Utc),
+)
+
+audit_log = sa.Table(
+    "audit_log",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("at", Utc, nullable=False),
+    sa.Column("who", sa.String(200), nullable=False),
+    sa.Column("action", NAME, nullable=False),
+    sa.Column("target", sa.String(200), nullable=False),
+    sa.Column("request_id", ID),
+    sa.Column("detail", sa.JSON),
+)
+
+idempotency = sa.Table(
+    "idempotency",
+    metadata,
+    sa.Column("key_sha256", HASH, primary_key=True),
+    sa.Column("request_sha256", HASH, nullable=False),
+    sa.Column("result_id", sa.String(200), nullable=False),
+    sa.Column("started_at", Utc, nullable=False, index=True),
+    sa.Column("done", sa.Boolean, nullable=False),
+)

@@ -1,0 +1,137 @@
+"""Who may ask: hosts, proxies, keys and their scopes; and how often."""
+
+import hmac
+import ipaddress
+import re
+import time
+from threading import Lock
+from typing import get_args
+
+from flask import Response, current_app, g, request
+
+from shelfwise.service.contract import ENDPOINTS
+from shelfwise.service.kept import store
+from shelfwise.service.problems import Refusal, request_id
+from shelfwise.settings import Settings
+from shelfwise.store.keys import Scope
+
+FORWARDING = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST",
+              "HTTP_X_FORWARDED_PROTO", "HTTP_X_REAL_IP")  # fmt: skip
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+PROBES = frozenset({"pages.livez", "pages.readyz"})
+"""Health checks come from wherever the machine asks, under any host name."""
+OPEN = PROBES | {"pages.openapi", "pages.docs", "static"}
+"""Endpoints that answer without a key: they show nothing of anybody's data."""
+ALL: frozenset[Scope] = frozenset(get_args(Scope))
+HERE = "this machine"
+SETTING = "SHELFWISE_API_KEY"
+
+
+def guard() -> None:
+    """Host, forwarding, key, scope and rate: the checks that every request passes."""
+    settings: Settings = current_app.config["SHELFWISE"]
+    environ = request.environ
+    if request.endpoint in PROBES:
+        return
+    key_needed: bool = current_app.config["KEY_NEEDED"]
+    hosts = settings.hosts or (() if key_needed else LOOPBACK)
+    if hosts and "*" not in hosts and _host(environ.get("HTTP_HOST", "")) not in hosts:
+        raise Refusal(
+            400,
+            "unknown_host",
+            "This host name is not served; SHELFWISE_HOSTS lists those that are.",
+        )
+    if not key_needed:
+        if "*" not in hosts and not _is_loopback(environ.get("REMOTE_ADDR", "")):
+            raise Refusal(403, "key_needed_from_afar", "Without a key only this machine is served.")
+        if not settings.behind_proxy and any(name in environ for name in FORWARDING):
+            raise Refusal(
+                403,
+                "undeclared_proxy",
+                "The request came through a proxy. Set SHELFWISE_BEHIND_PROXY and a key first.",
+            )
+    if request.endpoint in OPEN:
+        return
+    g.who, scopes = _asker(settings, _given(environ), key_needed=key_needed)
+    declared = ENDPOINTS.get(str(request.endpoint))
+    if declared and declared.scope and not scopes & {declared.scope, "admin"}:
+        raise Refusal(
+            403, "scope_missing", f"This key lacks the scope {declared.scope}; an admin gives it."
+        )
+    if settings.rate_limit:
+        _count(g.who, settings.rate_limit)
+
+
+def audited(action: str, target: str, **detail: object) -> None:
+    """Write a change into the audit log, with who asked for it."""
+    store().audit.add(g.who, action, target, request_id(), **detail)
+
+
+def _given(environ: dict[str, str]) -> str:
+    bearer = environ.get("HTTP_AUTHORIZATION", "")
+    key = bearer[7:] if bearer[:7].lower() == "bearer " else environ.get("HTTP_X_API_KEY", "")
+    return key.strip()
+
+
+def _asker(settings: Settings, key: str, *, key_needed: bool) -> tuple[str, frozenset[Scope]]:
+    """Who asks, and what a key of theirs allows; without a need for one everything."""
+    if not key and not key_needed:
+        return HERE, ALL
+    # WSGI hands headers over as latin-1, whatever the bytes mean.
+    given = key.encode("latin-1", "replace")
+    if settings.api_key and hmac.compare_digest(given, settings.api_key.encode()):
+        return SETTING, ALL
+    found = store().keys.check(key) if key.startswith("swk_") else None
+    if found is None:
+        raise Refusal(
+            401,
+            "key_needed",
+            "Send a key that works, as Authorization: Bearer KEY.",
+            WWW_Authenticate='Bearer realm="shelfwise"',
+        )
+    return f"key {found.prefix}", found.scopes
+
+
+_windows: dict[str, tuple[int, int]] = {}
+_windows_lock = Lock()
+
+
+def _count(who: str, most: int) -> None:
+    """Count a request in the minute it falls in; 429 beyond the most."""
+    second = int(time.time())
+    minute, left = divmod(second, 60)
+    with _windows_lock:
+        if len(_windows) > 10_000:
+            _windows.clear()
+        window, count = _windows.get(who, (minute, 0))
+        count = count + 1 if window == minute else 1
+        _windows[who] = (minute, count)
+    g.rate = (most, max(0, most - count), 60 - left)
+    if count > most:
+        raise Refusal(
+            429,
+            "too_many_requests",
+            f"More than {most:,} requests in this minute.",
+            Retry_After=str(60 - left),
+        )
+
+
+def rate_headers(response: Response) -> None:
+    """What is left of the minute's requests, where they are limited."""
+    if "rate" in g:
+        names = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+        for name, value in zip(names, g.rate, strict=True):
+            response.headers[name] = str(value)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return not address  # a socket file has no address
+
+
+def _host(host: str) -> str:
+    """The name in a Host header; empty where it is malformed."""
+    found = re.fullmatch(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:[0-9]*)?", host.lower())
+    return found[1] if found else ""

@@ -1,0 +1,122 @@
+"""Tables over HTTP: which media types come in, and how products go out."""
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import polars as pl
+
+from shelfwise.errors import MissingExtraError, TooLargeError
+
+JSON = "application/json"
+TYPES = {
+    "json": JSON,
+    "csv": "text/csv",
+    "ndjson": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+    "arrow": "application/vnd.apache.arrow.stream",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+INCOMING = {TYPES[kind]: kind for kind in ("json", "csv", "ndjson", "parquet", "arrow")} | {
+    "application/vnd.apache.arrow.file": "arrow",
+    "application/jsonl": "ndjson",
+}
+"""Media type of a body -> what it holds."""
+OUTGOING = {media: kind for kind, media in TYPES.items()}
+SHEET_ROWS = 1_048_575
+MOST_DIGITS = 10**15
+PART_ROWS = 50_000
+RISKY = r"^\s*[=+\-@\t]"
+"""A cell that a spreadsheet would take for a formula."""
+
+
+def content_type(kind: str) -> str:
+    """The Content-Type of an answer; text says its charset."""
+    return f"{TYPES[kind]}; charset=utf-8" if kind == "csv" else TYPES[kind]
+
+
+def write(frame: pl.LazyFrame | pl.DataFrame, kind: str, *, raw: bool = False) -> Iterator[bytes]:
+    """The bytes of a table, part by part where the format allows it.
+
+    Text cells of CSV that a spreadsheet would take for formulas get an apostrophe before
+    them, unless `raw`. XLSX has texts as texts always.
+    """
+    lazy = frame.lazy()
+    if kind == "csv":
+        yield from _csv(lazy, raw=raw)
+    elif kind == "ndjson":
+        for part in _parts(lazy):
+            yield _bytes(part.write_ndjson)
+    elif kind == "parquet":
+        yield _bytes(lazy.collect().write_parquet, compression="zstd")
+    elif kind == "arrow":
+        yield _bytes(lazy.collect().write_ipc_stream)
+    else:
+        yield _xlsx(lazy)
+
+
+def _parts(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    yield from frame.collect_batches(chunk_size=PART_ROWS, maintain_order=True)
+
+
+def _bytes(writer: Any, **options: Any) -> bytes:
+    buffer = BytesIO()
+    writer(buffer, **options)
+    return buffer.getvalue()
+
+
+def _csv(frame: pl.LazyFrame, *, raw: bool) -> Iterator[bytes]:
+    schema = frame.collect_schema()
+    if not raw:
+        texts = [name for name, dtype in schema.items() if dtype == pl.String]
+        frame = frame.with_columns(_tame(pl.col(name)).alias(name) for name in texts)
+        names = pl.Series(schema.names())
+        tame = pl.select(_tame(pl.lit(names))).to_series()
+        frame = frame.rename(dict(zip(names, tame, strict=True)))
+    yield _bytes(frame.head(0).collect().write_csv)
+    for part in _parts(frame):
+        if part.height:
+            yield _bytes(part.write_csv, include_header=False)
+
+
+def _tame(text: pl.Expr) -> pl.Expr:
+    return pl.when(text.str.contains(RISKY)).then(pl.lit("'") + text).otherwise(text)
+
+
+def _xlsx(frame: pl.LazyFrame) -> bytes:
+    try:
+        from xlsxwriter import Workbook
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "Excel needs xlsxwriter.", "pip install 'shelfwise[serve]'"
+        ) from error
+    rows = frame.collect()
+    if rows.height > SHEET_ROWS:
+        raise TooLargeError(
+            f"A sheet holds {SHEET_ROWS:,} rows; these are {rows.height:,}.",
+            "Filter them, or take CSV or Parquet.",
+        )
+    buffer = BytesIO()
+    plain = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+    with Workbook(buffer, plain | {"in_memory": True, "nan_inf_to_errors": True}) as book:
+        sheet = book.add_worksheet("Products")
+        bold = book.add_format({"bold": True})
+        for place, name in enumerate(rows.columns):
+            sheet.write_string(0, place, name, bold)
+            values = rows[name]
+            text = not values.dtype.is_numeric() and values.dtype != pl.Boolean
+            for row, value in enumerate(values.cast(pl.String) if text else values, start=1):
+                if value is None:
+                    continue
+                if text:
+                    sheet.write_string(row, place, value)
+                elif isinstance(value, bool):
+                    sheet.write_boolean(row, place, value)
+                elif isinstance(value, int) and abs(value) >= MOST_DIGITS:
+                    sheet.write_string(row, place, str(value))  # Excel would round it.
+                else:
+                    sheet.write_number(row, place, value)
+        sheet.freeze_panes(1, 0)
+        sheet.autofilter(0, 0, rows.height, max(0, len(rows.columns) - 1))
+        sheet.autofit()
+    return buffer.getvalue()

@@ -1,0 +1,202 @@
+"""/v1/runs: what is kept, and its products in every format."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import polars as pl
+from flask import Blueprint, Response, request
+
+from shelfwise import __version__, answer
+from shelfwise.service import media
+from shelfwise.service.access import audited
+from shelfwise.service.contract import (
+    BAD_BODY,
+    DEFAULT_LIMIT,
+    JSON,
+    STORE_ERRORS,
+    answers,
+    body_as,
+    endpoint,
+    json_answer,
+    json_body,
+    listed,
+    query,
+    ref,
+)
+from shelfwise.service.kept import store
+from shelfwise.service.schemas import PAGE, PRODUCTS, ROWS
+from shelfwise.store.query import FILTERS, Query, page, select
+from shelfwise.store.runs import Run
+
+api = Blueprint("runs", __name__)
+NO_RUN = {"404": "There is no such run."} | STORE_ERRORS
+
+
+@endpoint(
+    api, "GET", "/v1/runs",
+    scope="read",
+    summary="The runs that are kept, newest first.",
+    query=PAGE,
+    answers=answers("RunPage", "A page of runs."),
+    errors=STORE_ERRORS,
+)  # fmt: skip
+def list_runs() -> Response:
+    """The runs that are kept."""
+    options = query()
+    found, following = store().runs.newest(options["limit"] or DEFAULT_LIMIT, options["after"])
+    return listed([run.to_dict() for run in found], following)
+
+
+@endpoint(
+    api, "GET", "/v1/runs/{run_id}",
+    scope="read",
+    summary="One run: its summary, warnings, model.",
+    answers=answers("Run", "The run."),
+    errors=NO_RUN,
+)  # fmt: skip
+def get_run(run_id: str) -> Response:
+    """One run."""
+    query()
+    return json_answer(store().runs.get(run_id).to_dict())
+
+
+class RunChange(msgspec.Struct, forbid_unknown_fields=True):
+    """What may change of a run."""
+
+    pinned: bool
+
+
+@endpoint(
+    api, "PATCH", "/v1/runs/{run_id}",
+    scope="analyze",
+    summary="Pin a run, so that nothing deletes it, or unpin it.",
+    body=json_body(RunChange, {"pinned": True}),
+    answers=answers("Run", "The run as it is now."),
+    errors=BAD_BODY | NO_RUN,
+)  # fmt: skip
+def change_run(run_id: str) -> Response:
+    """Pin or unpin a run."""
+    query()
+    change = body_as(RunChange)
+    run = store().runs.pin(run_id, change.pinned)
+    audited("run.pin" if run.pinned else "run.unpin", run.id)
+    return json_answer(run.to_dict())
+
+
+@endpoint(
+    api, "DELETE", "/v1/runs/{run_id}",
+    scope="admin",
+    summary="Delete a run and its results.",
+    answers={"204": {"description": "It is gone."}},
+    errors=NO_RUN | {"422": "It is pinned."},
+)  # fmt: skip
+def delete_run(run_id: str) -> Response:
+    """Delete a run."""
+    query()
+    run = store().runs.get(run_id)
+    store().runs.delete(run.id)
+    audited("run.delete", run.id)
+    return Response(status=204)
+
+
+@endpoint(
+    api, "GET", "/v1/runs/{run_id}/products.{format}",
+    scope="read",
+    summary="The scored products of a run, by rank.",
+    description="JSON comes page by page; the other formats have all products that the filters "
+    "leave, or the first `limit`.",
+    query=PRODUCTS,
+    answers={"200": {"description": "The products.", "content": {
+        JSON: {"schema": ref("ProductPage")},
+        **{media.TYPES[kind]: {"schema": {"type": "string", "format": "binary"}}
+           for kind in ("csv", "ndjson", "parquet", "arrow", "xlsx")}}}},
+    errors=NO_RUN | {"422": "A filter or an order that these products do not have.",
+                     "413": "More rows than a sheet holds."},
+)  # fmt: skip
+def run_products(run_id: str, format: str) -> Response:
+    """The products of a run."""
+    options = query()
+    run = store().runs.get(run_id)
+    etag = _etag(run)
+    if etag in request.if_none_match:
+        return _cached(Response(status=304), etag)
+    asked = Query(
+        equal={name: options[name] for name in FILTERS if options[name] is not None},
+        search=options["search"],
+        flag=options["flag"],
+        sort=options["sort"],
+    )
+    products = store().runs.products(run.id)
+    if format == "json":
+        return _cached(_page(run, products, asked, options), etag)
+    if options["limit"]:
+        products = select(products, asked).head(options["limit"])
+    elif asked == Query() and format == "parquet":
+        return _cached(_file(run), etag)
+    else:
+        products = select(products, asked)
+    written = media.write(products, format, raw=options["raw"] == "1")
+    name = f"{run.as_of}-{run.id[:12]}.{format}"
+    response = Response(written, content_type=media.content_type(format))
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return _cached(response, etag)
+
+
+@endpoint(
+    api, "GET", "/v1/runs/{run_id}/rejected",
+    scope="read",
+    summary="The rows that were not scored, with their reasons.",
+    query=ROWS,
+    answers=answers("RejectedPage", "A page of rejected rows."),
+    errors=NO_RUN,
+)  # fmt: skip
+def run_rejected(run_id: str) -> Response:
+    """The rejected rows of a run."""
+    options = query()
+    start, limit = options["after"] or 0, options["limit"] or DEFAULT_LIMIT
+    rows = store().runs.rejected(run_id)
+    following = start + limit if rows.height > start + limit else None
+    return listed(rows[start : start + limit].to_dicts(), following)
+
+
+def _page(run: Run, products: pl.LazyFrame, asked: Query, options: dict[str, Any]) -> Response:
+    limit = options["limit"] or DEFAULT_LIMIT
+    rows, following = page(products, asked, limit, options["after"] or 0)
+    data = answer.kept_rows(
+        rows, run.model, run.products,
+        explain=options["explain"] == "1", full=options["precision"] == "full",
+    )  # fmt: skip
+    return listed(data, following)
+
+
+def _file(run: Run) -> Response:
+    """The file as it is kept, a part after the other."""
+    path = store().runs.products_file(run.id)
+    size = path.stat().st_size
+    file = path.open("rb")
+
+    def parts() -> Iterator[bytes]:
+        with file:
+            while part := file.read(2**18):
+                yield part
+
+    response = Response(parts(), content_type=media.content_type("parquet"))
+    response.call_on_close(file.close)
+    response.content_length = size
+    name = f"{run.as_of}-{run.id[:12]}.parquet"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _etag(run: Run) -> str:
+    """Results never change; another program may write them in another way."""
+    named = f"{run.results} {request.full_path.partition('?')[2]} {request.path[-8:]} {__version__}"
+    return hashlib.sha256(named.encode()).hexdigest()[:32]
+
+
+def _cached(response: Response, etag: str) -> Response:
+    response.set_etag(etag)
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response

@@ -1,0 +1,382 @@
+"""JSON schemas of what goes in and out, made from the columns and metrics of everything else."""
+
+from typing import Any, get_args
+
+from shelfwise.cells import OnError
+from shelfwise.columns import COLUMNS, REQUIRED, Column
+from shelfwise.metrics import METRICS, Metric
+from shelfwise.model import TIERS, Tiering
+from shelfwise.pipeline.features import FLAGS, SHOWN
+from shelfwise.pipeline.totals import ABC
+from shelfwise.profile import PROFILES
+from shelfwise.service.contract import REFERENCE, parameter, ref
+from shelfwise.store.keys import SCOPES
+from shelfwise.store.query import FILTERS
+
+EXAMPLE: list[dict[str, Any]] = [
+    {"product_id": 101, "name": "Desk lamp", "price": 199.99, "units_sold": 150, "stock": 50},
+    {"product_id": 102, "name": "Coffee mug", "price": 9.5, "units_sold": 40, "stock": 160},
+    {"product_id": 103, "name": "Door mat", "price": 25.0, "units_sold": 90, "stock": 10},
+]
+
+_SWITCH = {"type": "string", "enum": ["0", "1"]}
+
+
+MEANINGS = {
+    "performance_score": "0 to 100; contributions of the weighed metrics add up to it.",
+    "performance_tier": "High, Medium or Low, by the chosen tiering.",
+    "cluster": "High, Medium or Low: the KMeans cluster, named by its mean score.",
+    "flags": " ".join(f"{flag}: {meaning}" for flag, meaning in FLAGS.items()),
+    "units_per_day": "Units sold a day, where the period is given.",
+    "contributions": "Points of each metric, unrounded (explain=1).",
+    "percentile": "Share of the other products that score no better (explain=1).",
+    "abc_class": "A: first 80 % of revenue, B: next 15 %, C: the rest, N: none (explain=1).",
+}
+"""What a computed key means, where its schema does not say it."""
+
+
+PAGE = {
+    "limit": parameter("How many at most.", type="integer", minimum=1, maximum=1_000),
+    "after": parameter(
+        "What `next` of the page before said.", type="string", pattern="^[0-9a-zA-Z_-]{1,64}$"
+    ),
+}
+"""Query parameters of lists that grow."""
+
+ROWS = PAGE | {
+    "after": parameter(
+        "What `next` of the page before said.", type="integer", minimum=0, maximum=10**12
+    ),
+}
+"""Query parameters of rows that stay as they are."""
+
+_VALUES = {
+    "tier": list(TIERS), "tier_in_group": list(TIERS), "cluster": list(TIERS),
+    "abc_class": list(ABC.values()),
+}  # fmt: skip
+
+PRODUCTS: dict[str, dict[str, Any]] = {
+    "search": parameter("A part of the name or the id, without case.", type="string"),
+    **{
+        name: parameter(
+            f"Only products whose {column} this is.", type="string",
+            **({"enum": _VALUES[name]} if name in _VALUES else {}),
+        )
+        for name, column in FILTERS.items()
+    },
+    "flag": parameter("Only products with this flag.", type="string", enum=list(FLAGS)),
+    "sort": parameter(
+        "A column; with - before it the largest first. By rank if not given.", type="string"
+    ),
+    **ROWS,
+    "explain": parameter("1 adds contributions, percentile, ABC class, to_high.", **_SWITCH),
+    "precision": parameter(
+        "short: money and scores at 2 decimals, ratios at 6; full: everything.",
+        type="string", enum=["short", "full"],
+    ),
+    "raw": parameter("1 leaves cells of CSV that look like formulas.", **_SWITCH),
+}  # fmt: skip
+"""Query parameters of the products of a run."""
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "profile": parameter("How to score.", type="string", enum=list(PROFILES)),
+    "tiering": parameter(
+        "quota: best fifth High, worst fifth Low; kmeans: the clusters.",
+        type="string", enum=list(get_args(Tiering)),
+    ),
+    "model": parameter(
+        "Score against a model that is kept: NAME, NAME@alias or NAME@3; or the id of the one "
+        "that the server was started with.",
+        type="string", pattern=f"^{REFERENCE}$",
+    ),
+    "period_days": parameter(
+        "Days that the sales cover; adds units_per_day.", type="number", minimum=1, maximum=36600
+    ),
+    "on_error": parameter(
+        "reject lists every bad row and scores nothing; skip scores the others; repair first "
+        "mends what is certainly meant.",
+        type="string", enum=list(get_args(OnError)),
+    ),
+    "extra": parameter(
+        "keep gives unknown keys back; drop counts them in a warning.",
+        type="string", enum=["drop", "keep"],
+    ),
+    "explain": parameter("1 adds contributions, percentile, ABC class, to_high.", **_SWITCH),
+    "precision": parameter(
+        "short: money and scores at 2 decimals, ratios at 6; full: everything.",
+        type="string", enum=["short", "full"],
+    ),
+    "dry_run": parameter("1 only checks the rows.", **_SWITCH),
+    "save": parameter("1 keeps the run; the answer then has its run_id.", **_SWITCH),
+    "label": parameter("With save=1: a name for the run.", type="string", maxLength=200),
+    "raw": parameter("1 leaves cells of a CSV answer that look like formulas.", **_SWITCH),
+}  # fmt: skip
+
+
+def an_object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties) if required is None else required,
+    }
+
+
+_TEXT = r"^[^\u0000-\u001f]*$"
+_SOME_TEXT = r"^[^\u0000-\u001f]*[^\s\u0000-\u001f][^\u0000-\u001f]*$"
+
+
+def _column(column: Column) -> dict[str, Any]:
+    """A column's JSON schema; an optional one may be null."""
+    pattern = _SOME_TEXT if column.required else _TEXT
+    text = {"type": "string", "maxLength": column.max_length, "pattern": pattern}
+    schema: dict[str, Any]
+    if column.kind == "id":
+        whole = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
+        schema = {"anyOf": [whole, text]}
+    elif column.kind == "text":
+        schema = text
+    elif column.kind == "boolean":
+        schema = {"type": "boolean"}
+    elif column.kind == "date":
+        schema = {"type": "string", "format": "date"}
+    else:
+        schema = {"type": "number"}
+        if column.low is not None:
+            schema["minimum"] = column.low
+        if column.high is not None:
+            schema["maximum"] = column.high
+    if not column.required:
+        schema = {"anyOf": [schema, {"type": "null"}]}
+    unit = f" Unit: {column.unit}." if column.unit else ""
+    return schema | {"description": column.meaning + unit}
+
+
+def _product() -> dict[str, Any]:
+    return an_object({column.name: _column(column) for column in COLUMNS}, list(REQUIRED))
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    formula = ", else ".join(metric.formulas)
+    return {
+        "type": ["number", "null"],
+        "description": f"{metric.meaning} = {formula}. Unit: {metric.unit}.",
+    }
+
+
+def _scored_product() -> dict[str, Any]:
+    product = _product()
+    tier = {"type": "string", "enum": list(TIERS)}
+    computed = {
+        **{m.name: _metric(m) for m in METRICS if m.name in SHOWN},
+        "performance_score": {"type": "number", "minimum": 0, "maximum": 100},
+        "rank": {"type": "integer", "minimum": 1, "description": "1 is best; ties share."},
+        "performance_tier": tier,
+        "cluster": tier,
+        "flags": {"type": "array", "items": {"type": "string", "enum": list(FLAGS)}},
+    }
+    optional = {
+        **{m.name: _metric(m) for m in METRICS if m.name not in SHOWN},
+        "units_per_day": {"type": "number", "minimum": 0},
+        "contributions": {"type": "object", "additionalProperties": {"type": "number"}},
+        "percentile": {"type": ["number", "null"], "minimum": 0, "maximum": 100},
+        "abc_class": {"type": "string", "enum": list(ABC.values())},
+        "to_high": {
+            "type": ["number", "null"],
+            "description": "Units more that would make it High by quota; 0: it is, null: none.",
+        },
+    }
+    return an_object(product["properties"] | computed | optional, [*product["required"], *computed])
+
+
+def _summary() -> dict[str, Any]:
+    count = {"type": "integer", "minimum": 0}
+    tiers = an_object(dict.fromkeys(TIERS, count))
+    return an_object(
+        {
+            "products": count,
+            "avg_score": {"type": "number"},
+            "top_product": {"type": "string"},
+            "total_revenue": {"type": "number"},
+            "tiers": tiers,
+            "clusters": tiers,
+            "tier_by_cluster": an_object(dict.fromkeys(TIERS, tiers)),
+            "effective_weights": {
+                "type": "object",
+                "additionalProperties": {"type": ["number", "null"]},
+                "description": "How much each metric really moves the score; adds up to 1.",
+            },
+            "tied_at_cuts": an_object({"high": count, "low": count}),
+            "skipped": count,
+        }
+    )
+
+
+def _rejected() -> dict[str, Any]:
+    return {
+        "type": "array",
+        "items": an_object({"pointer": {"type": "string"}, "detail": {"type": "string"}}),
+    }
+
+
+def _warnings() -> dict[str, Any]:
+    text = {"type": "string"}
+    return {"type": "array", "items": an_object({"code": text, "message": text, "hint": text})}
+
+
+def _answer() -> dict[str, Any]:
+    always = {
+        "status": {"const": "success"},
+        "data": {"type": "array", "items": ref("ScoredProduct")},
+        "rejected": _rejected(),
+        "summary": ref("Summary"),
+        "model": _model(),
+        "warnings": _warnings(),
+    }
+    kept = {"run_id": {"type": "string", "description": "The run that was kept (save=1)."}}
+    return an_object(always | kept, list(always))
+
+
+def _valid() -> dict[str, Any]:
+    count = {"type": "integer", "minimum": 0}
+    return an_object(
+        {
+            "status": {"const": "valid"},
+            "products": count,
+            "skipped": count,
+            "rejected": _rejected(),
+            "warnings": _warnings(),
+        }
+    )
+
+
+def _problem() -> dict[str, Any]:
+    return an_object(
+        {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "instance": {"type": ["string", "null"]},
+            "request_id": {"type": "string"},
+            "errors": _rejected(),
+            "error_count": {"type": "integer", "minimum": 0},
+        }
+    )
+
+
+TEXT: dict[str, Any] = {"type": "string"}
+MOMENT = {"type": "string", "format": "date-time"}
+OR_NULL = {"type": ["string", "null"]}
+
+
+def page_of(name: str) -> dict[str, Any]:
+    """A list: `data`, and `next` to pass as `after` (null: no more)."""
+    return an_object({"data": {"type": "array", "items": ref(name)}, "next": OR_NULL})
+
+
+def _model() -> dict[str, Any]:
+    kinds = {"id": "string", "profile": "string", "tiering": "string",
+             "parameters_sha256": "string", "version": "integer"}  # fmt: skip
+    return an_object({name: {"type": kind} for name, kind in kinds.items()})
+
+
+def _run() -> dict[str, Any]:
+    return an_object(
+        {
+            "id": TEXT,
+            "created_at": MOMENT,
+            "as_of": {"type": "string", "format": "date"},
+            "label": OR_NULL,
+            "source": TEXT,
+            "origin": TEXT,
+            "pinned": {"type": "boolean"},
+            "profile": TEXT,
+            "tiering": TEXT,
+            "group_by": OR_NULL,
+            "products": {"type": "integer", "minimum": 1},
+            "summary": ref("Summary"),
+            "warnings": _warnings(),
+            "quality": {"type": ["object", "null"]},
+            "model": _model(),
+        }
+    )
+
+
+def _rejected_row() -> dict[str, Any]:
+    return an_object(
+        {"row": {"type": ["integer", "null"]}, "column": TEXT, "value": OR_NULL, "reason": TEXT}
+    )
+
+
+def _version() -> dict[str, Any]:
+    return an_object(
+        {
+            "name": TEXT,
+            "version": {"type": "integer", "minimum": 1},
+            "created_at": MOMENT,
+            "run_id": OR_NULL,
+            "aliases": {"type": "array", "items": TEXT},
+            "products": {"type": "integer", "minimum": 1},
+            "model": _model(),
+        }
+    )
+
+
+def _drift() -> dict[str, Any]:
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    return an_object(
+        {
+            "metric": TEXT,
+            "psi": {"type": ["number", "null"], "description": "None without training data."},
+            "verdict": {"type": ["string", "null"], "enum": ["stable", "moved", "shifted", None]},
+            "below": share | {"description": "Share of products below the fitted range."},
+            "above": share | {"description": "Share of products above the fitted range."},
+            "clipped": share,
+        }
+    )
+
+
+def _key() -> dict[str, Any]:
+    scopes = {"type": "array", "items": {"type": "string", "enum": list(SCOPES)}}
+    when = {"type": ["string", "null"], "format": "date-time"}
+    return an_object(
+        {"prefix": TEXT, "name": TEXT, "scopes": scopes, "created_at": MOMENT,
+         "expires_at": when, "revoked_at": when, "works": {"type": "boolean"}}
+    )  # fmt: skip
+
+
+def _entry() -> dict[str, Any]:
+    return an_object(
+        {"id": TEXT, "at": MOMENT, "who": TEXT, "action": TEXT, "target": TEXT,
+         "request_id": OR_NULL, "detail": {"type": ["object", "null"]}}
+    )  # fmt: skip
+
+
+def _status() -> dict[str, Any]:
+    return an_object({"status": TEXT, "version": TEXT})
+
+
+SCHEMAS = {
+    "Product": _product(),
+    "ScoredProduct": _scored_product(),
+    "Summary": _summary(),
+    "Answer": _answer(),
+    "Valid": _valid(),
+    "Problem": _problem(),
+    "Run": _run(),
+    "RunPage": page_of("Run"),
+    "ProductPage": page_of("ScoredProduct"),
+    "RejectedPage": page_of("RejectedRow"),
+    "RejectedRow": _rejected_row(),
+    "ModelVersion": _version(),
+    "ModelPage": page_of("ModelVersion"),
+    "Drift": _drift(),
+    "DriftPage": page_of("Drift"),
+    "Key": _key(),
+    "KeyPage": page_of("Key"),
+    "NewKey": an_object({"key": TEXT, "about": ref("Key")}),
+    "AuditEntry": _entry(),
+    "AuditPage": page_of("AuditEntry"),
+    "Status": _status(),
+}
+"""Every schema of the document, by its name there."""

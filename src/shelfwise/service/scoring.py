@@ -1,0 +1,249 @@
+"""POST /product-analysis: the contract that must never break."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import polars as pl
+from flask import Blueprint, Response, current_app, request
+
+from shelfwise import answer
+from shelfwise.analysis import Analysis
+from shelfwise.engines.records import Records, read_json
+from shelfwise.engines.untrusted import read_table
+from shelfwise.errors import InputError, excerpt
+from shelfwise.metrics import is_result
+from shelfwise.model import Model
+from shelfwise.notices import Notice
+from shelfwise.profile import PROFILES, Profile
+from shelfwise.run import analyze_source
+from shelfwise.service import media
+from shelfwise.service.access import audited
+from shelfwise.service.body import read_body
+from shelfwise.service.contract import STORE_ERRORS, endpoint, query, ref
+from shelfwise.service.kept import idempotency_key, once, store
+from shelfwise.service.problems import Refusal
+from shelfwise.service.schemas import EXAMPLE, PARAMETERS
+from shelfwise.settings import Settings
+from shelfwise.source import Source, from_records, open_source
+
+api = Blueprint("scoring", __name__)
+TABLES = [media.TYPES[kind] for kind in ("csv", "ndjson", "parquet", "arrow")]
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+
+@endpoint(
+    api, "POST", "/product-analysis",
+    scope="analyze",
+    summary="Score, tier and cluster a catalogue.",
+    description="Scores compare the products of one request with each other. Beyond the "
+    "schema of a row: a product_id stands once (1 and \"1\" are the same; with location, the "
+    "pair), and all currencies are the same. In CSV, Parquet and Arrow other names of columns "
+    "are recognized, and unknown columns come back. Answers other than JSON have the products "
+    "alone.",
+    query=PARAMETERS,
+    body={
+        "required": True,
+        "content": {
+            media.JSON: {
+                "schema": {"type": "array", "minItems": 1, "items": ref("Product")},
+                "example": EXAMPLE,
+            },
+            **dict.fromkeys(TABLES, _BINARY),
+        },
+    },
+    answers={
+        "200": {
+            "description": "The scored products, in the order of the request.",
+            "content": {
+                media.JSON: {"schema": {"anyOf": [ref("Answer"), ref("Valid")]}},
+                **dict.fromkeys([*TABLES, media.TYPES["xlsx"]], _BINARY),
+            },
+        }
+    },
+    errors={
+        "400": "Not JSON, not gzip, not UTF-8, or cut short; the detail has the offset.",
+        "404": "There is no such model.",
+        "406": "No medium that Accept names can be written.",
+        "413": "More rows or bytes than the limits allow.",
+        "415": "A medium that nobody here reads, another charset, or an encoding but gzip.",
+        "422": "Rows break the contract; the first 50 problems are listed, all are counted.",
+        "507": "There is no room to keep the run.",
+    } | STORE_ERRORS,
+    idempotent=True,
+)  # fmt: skip
+def product_analysis() -> Response:
+    """Score the products of the body."""
+    settings: Settings = current_app.config["SHELFWISE"]
+    options = query()
+    kind = _kind_of_body()
+    wanted = _kind_of_answer()
+    body = read_body(request.environ, settings.max_body_bytes)
+    model = _model(options)
+    profile = model.profile if model else PROFILES[options["profile"] or "standard"]
+    opened = _records if kind == "json" else _table(kind)
+    source, valid = opened(body, profile, options, settings)
+    if options["dry_run"] == "1":
+        return Response(msgspec.json.encode(valid), content_type=media.JSON)
+    analysis = analyze_source(
+        source,
+        profile,
+        tiering=options["tiering"] or "quota",
+        model=model,
+        period=options["period_days"],
+        coreset_rows=settings.coreset_rows,
+    )
+    if options["save"] != "1":
+        idempotency_key()  # It has no work here, but a wrong one is a mistake all the same.
+        if options["label"]:
+            raise InputError("label goes with save=1.")
+        return _answer(analysis, wanted, options)
+    with once(body) as attempt:
+        kept = store().runs.save(
+            analysis, source="a request", label=options["label"], origin="api",
+            run_id=attempt.result_id,
+        )  # fmt: skip
+        if not attempt.repeated:
+            audited("run.save", kept.id, products=kept.products)
+    response = _answer(analysis, wanted, options, run_id=kept.id)
+    response.headers["Location"] = f"/v1/runs/{kept.id}"
+    return response
+
+
+def _model(options: dict[str, Any]) -> Model | None:
+    """The model to score against: the one asked for, or the one the server has."""
+    fixed: Model | None = current_app.config["MODEL"]
+    wanted = options["model"]
+    model = fixed
+    if wanted is not None and (fixed is None or wanted != fixed.id):
+        model = store().models.get(wanted).model
+    if model and (options["profile"] or options["tiering"]):
+        raise InputError("A model sets profile and tiering: leave them out.")
+    return model
+
+
+Opener = Callable[[bytes, Profile, dict[str, Any], Settings], tuple[Source, dict[str, Any]]]
+
+
+def _records(
+    body: bytes, profile: Profile, options: dict[str, Any], settings: Settings
+) -> tuple[Source, dict[str, Any]]:
+    """The rows of a JSON array, and what a dry run says of them."""
+    keep = options["extra"] == "keep"
+    records = read_json(
+        body,
+        needs=profile.needs,
+        zero_price=profile.zero_price,
+        on_error=options["on_error"] or "reject",
+        max_rows=settings.max_rows,
+        keep_extra=keep,
+    )
+    source = from_records(records)
+    source.notices += _about_keys(records, keep=keep)
+    return source, _valid(source, records.height)
+
+
+def _table(kind: str) -> Opener:
+    """How rows of another medium are opened."""
+
+    def opened(
+        body: bytes, profile: Profile, options: dict[str, Any], settings: Settings
+    ) -> tuple[Source, dict[str, Any]]:
+        rows, supposed = read_table(kind, body, settings.max_rows, settings.max_body_bytes)
+        source = open_source(rows, profile, on_error=options["on_error"] or "reject")
+        if supposed:
+            read_as = f"The CSV was read with {' and '.join(supposed)}."
+            source.notices.insert(0, Notice("csv_read_as", read_as))
+        return source, _valid(source, source.table.height)
+
+    return opened
+
+
+def _answer(
+    analysis: Analysis, kind: str, options: dict[str, Any], run_id: str | None = None
+) -> Response:
+    if kind == "json":
+        more = {"run_id": run_id} if run_id else {}
+        full = options["precision"] == "full"
+        parts = answer.encode(analysis, explain=options["explain"] == "1", full=full, more=more)
+        response = Response(parts, content_type=media.JSON)
+        if isinstance(parts, list):
+            response.content_length = sum(map(len, parts))
+        return response
+    products: pl.DataFrame = analysis.products
+    return Response(
+        media.write(products, kind, raw=options["raw"] == "1"),
+        content_type=media.content_type(kind),
+    )
+
+
+def _kind_of_body() -> str:
+    given = request.environ.get("CONTENT_TYPE", "")
+    if given == media.JSON:
+        return "json"
+    name, _, rest = given.partition(";")
+    kind = media.INCOMING.get(name.strip().lower())
+    parameters = [p.strip().lower() for p in rest.split(";") if p.strip()]
+    fine = all(p.replace('"', "") in ("charset=utf-8", "charset=utf8", "header=present")
+               for p in parameters)  # fmt: skip
+    if kind is None or not fine:
+        raise Refusal(
+            415,
+            "unsupported_media_type",
+            f"Content-Type {given[:60]!r} is not understood; send application/json in UTF-8, "
+            "or text/csv, application/x-ndjson, Parquet or Arrow.",
+            Accept=", ".join(media.INCOMING),
+        )
+    return kind
+
+
+def _kind_of_answer() -> str:
+    if not request.headers.get("Accept"):
+        return "json"
+    best = request.accept_mimetypes.best_match([media.JSON, *media.OUTGOING])
+    if best is None:
+        raise Refusal(
+            406, "not_acceptable", "No medium that Accept names can be written.",
+            Accept=", ".join(media.OUTGOING),
+        )  # fmt: skip
+    return media.OUTGOING[best]
+
+
+def _about_keys(records: Records, *, keep: bool) -> list[Notice]:
+    """Warnings about keys that the contract does not have."""
+    results = {k: n for k, n in records.unknown.items() if is_result(k)}
+    unknown = {k: n for k, n in records.unknown.items() if k not in results}
+    notices = []
+    if results:
+        notices.append(
+            Notice(
+                "result_keys_ignored",
+                f"Keys that name a result were ignored: {_listed(results)}.",
+                "Results are computed, never taken from the request.",
+            )
+        )
+    if unknown and not keep:
+        notices.append(
+            Notice(
+                "unknown_keys_dropped",
+                f"Unknown keys were dropped: {_listed(unknown)}.",
+                "extra=keep gives them back.",
+            )
+        )
+    return notices
+
+
+def _listed(keys: dict[str, int]) -> str:
+    shown = [f"{excerpt(key, 40)} in {count:,}" for key, count in list(keys.items())[:10]]
+    more = len(keys) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def _valid(source: Source, height: int) -> dict[str, Any]:
+    return {
+        "status": "valid",
+        "products": height,
+        "skipped": source.rejected_rows,
+        "rejected": answer.rejected_rows(source.rejected),
+        "warnings": [notice.to_dict() for notice in source.notices],
+    }
