@@ -22,7 +22,8 @@ RUN useradd --uid 10001 --user-group --home-dir /data --shell /usr/sbin/nologin 
 ENV PATH=/opt/shelfwise/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    SHELFWISE_DATA_DIR=/data
+    SHELFWISE_DATA_DIR=/data \
+    SHELFWISE_LOG=json
 USER 10001:10001
 # The one place to write to. Large answers are spooled to /tmp, or here if that is read-only.
 WORKDIR /data

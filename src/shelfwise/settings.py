@@ -73,6 +73,24 @@ def _size(text: str) -> str:
     return text
 
 
+def _log(text: str) -> str:
+    if text not in ("text", "json"):
+        raise ValueError("must be text or json")
+    return text
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(?:([KMGT])(i?)B)?", text.strip(), re.IGNORECASE)
+    if not found:
+        raise ValueError("must be a size such as 512MB or 2GiB, or 0")
+    power = " KMGT".index((found[2] or " ").upper())
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
+
+
+def _places(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _data_dir() -> Path:
     base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(base) / "shelfwise"
@@ -94,6 +112,17 @@ SETTINGS = (
     Setting("model", None, Path, "A saved model (.json or .joblib) to score against, no fit."),
     Setting("max_rows", 250_000, _count, "Rows in one request; more get 413."),
     Setting("max_body_bytes", 32 * 2**20, _count, "Bytes in one request body, unpacked."),
+    Setting("max_upload_rows", 10_000_000, _count, "Rows that a job may analyze; more fail."),
+    Setting("max_upload_bytes", 2**30, _bytes, "Size of an upload, unpacked; more gets 413."),
+    Setting("job_workers", 1, _count, "Jobs that one worker does at the same time."),
+    Setting("job_seconds", 3600.0, _seconds, "Time that one job may take."),
+    Setting("job_memory", 16 * 2**30, _bytes, "Address space of one job, such as 8GiB; 0: any."),
+    Setting(
+        "sources",
+        (),
+        _places,
+        "Folders and URL beginnings that jobs over HTTP may read, with commas; none: uploads only.",
+    ),
     Setting("threads", 4, _count, "Requests worked on at the same time."),
     Setting("request_seconds", 60.0, _seconds, "Time a client has to send a whole request."),
     Setting("idle_seconds", 15.0, _seconds, "Time after which a silent connection is closed."),
@@ -106,6 +135,7 @@ SETTINGS = (
         "Host names served, with commas; none: all with a key, else loopback.",
     ),
     Setting("behind_proxy", False, _flag, "A reverse proxy stands in front; needs an API key."),
+    Setting("log", "text", _log, "text: what goes wrong; json: a line of JSON a request, too."),
     Setting("rate_limit", 0, _whole, "Requests a minute that one key may make; 0: any number."),
     Setting("duckdb_memory", "", _size, "Memory that DuckDB may take, such as 2GB; none: its own."),
     Setting("duckdb_folder", None, Path, "Folder that DuckDB spills to; none: beside the work."),
@@ -126,6 +156,12 @@ class Settings:
     model: Path | None
     max_rows: int
     max_body_bytes: int
+    max_upload_rows: int
+    max_upload_bytes: int
+    job_workers: int
+    job_seconds: float
+    job_memory: int
+    sources: tuple[str, ...]
     threads: int
     request_seconds: float
     idle_seconds: float
@@ -133,10 +169,23 @@ class Settings:
     max_connections: int
     hosts: tuple[str, ...]
     behind_proxy: bool
+    log: str
     rate_limit: int
     duckdb_memory: str
     duckdb_folder: Path | None
     coreset_rows: int
+
+    def environment(self) -> dict[str, str]:
+        """The same settings as variables, for a process that works for this one."""
+        found = {}
+        for setting in SETTINGS:
+            value = getattr(self, setting.name)
+            if isinstance(value, tuple):
+                value = ",".join(value)
+            if isinstance(value, bool):
+                value = "true" if value else "false"
+            found[setting.variable] = "" if value is None else str(value)
+        return found
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:

@@ -19,7 +19,10 @@ from werkzeug.test import Client
 import shelfwise
 
 PATH = "/product-analysis"
-LIMITS = {"max_rows": 3_000, "max_body_bytes": 1_000_000}
+LIMITS = {
+    "max_rows": 3_000, "max_body_bytes": 1_000_000,
+    "max_upload_rows": 3_000, "max_upload_bytes": 1_000_000,
+}  # fmt: skip
 """The limits that both doors have: small, so that a test can go beyond them."""
 
 PROBLEM_KEYS = [
@@ -147,7 +150,16 @@ def serving(home: Path, *options: str, **variables: str) -> Iterator[LiveDoor]:
     log = home / "stderr.txt"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "shelfwise.cli", "serve", "--port", "0", *options],
+            [
+                sys.executable,
+                "-m",
+                "shelfwise.cli",
+                "serve",
+                "--port",
+                "0",
+                *([] if "--worker" in options else ["--no-worker"]),
+                *(one for one in options if one != "--worker"),
+            ],
             env=environment(home, **variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -33,6 +33,8 @@ CONFIG = schemathesis.Config()
     "application/vnd.apache.parquet",
     "application/vnd.apache.arrow.stream",
     "application/vnd.apache.arrow.file",
+    "application/jsonl",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 )
 def as_bytes(_: Any, value: Any) -> bytes:
     """Whatever is generated for these media, as bytes."""
@@ -202,7 +204,11 @@ def needs_what_is_kept(case: Any) -> bool:
     """
     query = case.query if isinstance(case.query, dict) else {}
     parameters = isinstance(case.body, dict) and "parameters" in case.body
-    return bool(query.keys() & {"sort", *FILTERS}) or parameters or "label" in query
+    # So is a place that the settings do not open, an upload that is none, a cron that is none.
+    source = isinstance(case.body, dict) and bool(case.body.keys() & {"source", "run", "cron"})
+    asked = query.keys() & {"sort", "label", *FILTERS}
+    source = source or case.path == "/v1/history"  # It needs a product_id.
+    return bool(asked) or parameters or source or case.path == "/v1/uploads"
 
 
 def is_no_plain_json(case: Any) -> bool:

@@ -1,6 +1,7 @@
 """/v1/models and scoring against what is kept; keys, scopes, audit and the rate of requests."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,9 +152,8 @@ def test_keys_open_what_their_scopes_say(keyed: tuple[Door, dict[str, str]]) -> 
     for name, one in ENDPOINTS.items():
         if one.scope is None:
             continue
-        path = one.path.replace("{format}", "json").replace("{run_id}", "nope")
-        path = path.replace("{prefix}", "nope").replace("{alias}", "x")
-        path = path.replace("{name}", "nope").replace("{reference}", "nope")
+        path = one.path.replace("{format}", "json")
+        path = re.sub(r"{\w+}", "nope", path)
         for scope, header in made.items():
             status = send(door, one.method, path, {}, **header).status
             if scope in (one.scope, "admin"):

@@ -11,11 +11,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 import shelfwise
 from kinds import shop
 from shelfwise.settings import Settings
 from shelfwise.store import Store
+from shelfwise.store.schema import artifacts
 
 pytestmark = pytest.mark.slow
 
@@ -95,7 +97,10 @@ def test_a_killed_save_leaves_no_half_run(settings_of: Callable[..., Settings]) 
             for path in folder.iterdir():
                 os.utime(path, (long_ago, long_ago))
             store.runs.sweep()
-            assert [path.stem for path in folder.iterdir()] == [store.runs.get(first).results]
+            with store.database.read() as connection:
+                named = set(connection.scalars(sa.select(artifacts.c.sha256)))
+            assert {path.stem for path in folder.iterdir()} == named
+            assert len(named) == 2  # The results of the first run, and their history.
     assert fatal > 8  # It died at many places, and at last at none.
     assert outcomes == {1, 2}
 

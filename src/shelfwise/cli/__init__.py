@@ -12,7 +12,7 @@ from shelfwise.cli.about import columns, settings
 from shelfwise.cli.keeping import key, migrate, model, runs
 from shelfwise.cli.scoring import analyze, explain
 from shelfwise.cli.screen import complain, err, out
-from shelfwise.cli.serving import demo, serve
+from shelfwise.cli.serving import demo, serve, worker
 from shelfwise.errors import (
     EngineError,
     InputError,
@@ -49,7 +49,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (analyze, explain, columns, settings, serve, demo, migrate):
+for command in (analyze, explain, columns, settings, serve, worker, demo, migrate):
     app.command()(command)
 app.add_typer(runs, name="runs")
 app.add_typer(model, name="model")

@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from shelfwise.cli.screen import err, out, show_run
-from shelfwise.errors import InputError
+from shelfwise.errors import InputError, NotFoundError
 
 runs = typer.Typer(help="Runs that are kept: list, show, delete, pin.", no_args_is_help=True)
 model = typer.Typer(
@@ -95,6 +95,34 @@ def pin(
     with store() as kept:
         run = kept.runs.pin(_whole(kept, run_id), not off)
     out.print(f"Run {run.id} is {'pinned' if run.pinned else 'not pinned'}.", markup=False)
+
+
+@runs.command("history")
+def history(
+    product_id: Annotated[str, typer.Argument(help="Which product.")],
+    location: Annotated[
+        str | None, typer.Option(help="Where, for one that stands in several.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What became of a product: its score, rank and tier in each run, oldest first."""
+    with store() as kept:
+        rows = kept.runs.history.of(product_id, location)
+    if not rows:
+        raise NotFoundError(f"No run has the product {product_id!r}.", "`shelfwise runs list`.")
+    if as_json:
+        out.print_json(json.dumps(rows))
+        return
+    grid = Grid("As of", "Run", "Revenue", "Score", "Rank", "Tier")
+    for column in grid.columns[2:5]:
+        column.justify = "right"
+    for row in rows:
+        grid.add_row(
+            row["as_of"], Text(row["label"] or row["run_id"]), f"{row['revenue']:,.2f}",
+            f"{row['performance_score']:.1f}", f"{row['rank']:,} of {row['products']:,}",
+            row["performance_tier"],
+        )  # fmt: skip
+    out.print(grid)
 
 
 @model.command("list")

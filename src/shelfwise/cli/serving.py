@@ -23,11 +23,16 @@ def serve(
     no_auth: Annotated[
         bool, typer.Option("--no-auth", help="Answer everybody who can connect, without a key.")
     ] = False,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Leave jobs to `shelfwise worker` elsewhere.")
+    ] = False,
 ) -> None:
-    """Serve the API and its documentation."""
+    """Serve the API and its documentation, with a worker for jobs beside it."""
     try:
+        from shelfwise.jobs.worker import Supervised
         from shelfwise.service import close, create_app, has_key, store, warm_up
         from shelfwise.service.server import serve as run
+        from shelfwise.service.watch import set_up_logs
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"The service needs {error.name}.", "pip install 'shelfwise[serve]'"
@@ -47,8 +52,10 @@ def serve(
             "to answer everybody.",
         )
     store(service)
+    set_up_logs(values.log)
     with busy("Starting"):
         warm_up()
+    worker = None if no_worker else Supervised(values)
 
     def ready(url: str) -> None:
         err.print(f"Shelfwise {__version__} listens on {url}", markup=False)
@@ -65,7 +72,30 @@ def serve(
             "Choose another --port, or 0 for a free one.",
         ) from error
     finally:
+        if worker:
+            worker.stop(values.drain_seconds)
         close(service)
+
+
+def worker(
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
+) -> None:
+    """Do the jobs of the queue: analyses of uploads, and scheduled ones."""
+    try:
+        from shelfwise.jobs.worker import run
+        from shelfwise.service.watch import set_up_logs
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"A worker needs {error.name}.", "pip install 'shelfwise[serve]'"
+        ) from error
+
+    def ready() -> None:
+        if not with_parent:
+            err.print(f"Shelfwise {__version__} works.   Stop: Ctrl-C", markup=False)
+
+    values = load_settings()
+    set_up_logs(values.log)
+    run(values, ready=ready, with_parent=with_parent)
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,5 +1,6 @@
 """Scored products as a Parquet file in the order of their rank, and pages read out of it."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +45,63 @@ def write_ranked(products: Any, path: Path, height: int) -> None:
 def scan(path: Path) -> pl.LazyFrame:
     """A file of results, read as far as it is asked for."""
     return pl.scan_parquet(path)
+
+
+HISTORY_GROUP = 16_384
+HISTORY = {
+    "revenue": pl.Float64, "units_sold": pl.Float64, "stock": pl.Float64,
+    "performance_score": pl.Float64, "rank": pl.Int64, "performance_tier": pl.String,
+}  # fmt: skip
+"""What the history of a product tells of each run, and of which type."""
+
+
+def slim(results: Path, run_id: str) -> pl.LazyFrame:
+    """What the history keeps of a run's products."""
+    frame = pl.scan_parquet(results)
+    columns = frame.collect_schema()
+    location = pl.col("location").cast(pl.String) if "location" in columns else pl.lit(None)
+    return frame.select(
+        pl.col("product_id").cast(pl.String),
+        location.cast(pl.String).alias("location"),
+        pl.lit(run_id).alias("run_id"),
+        *(
+            (pl.col(name) if name in columns else pl.lit(None)).cast(kind).alias(name)
+            for name, kind in HISTORY.items()
+        ),
+    )
+
+
+def write_history(results: Path, run_id: str, path: Path) -> int:
+    """The slim rows of a run, sorted by product; how many there are."""
+    rows = slim(results, run_id).sort("product_id")
+    rows.sink_parquet(path, compression="zstd", row_group_size=HISTORY_GROUP)
+    return int(pl.scan_parquet(results).select(pl.len()).collect().item())
+
+
+def merge_history(paths: Sequence[Path], runs: Collection[str], path: Path) -> int:
+    """Several such files as one, without the rows of runs that are gone; how many rows."""
+    merged = pl.scan_parquet(paths[0])
+    for other in paths[1:]:
+        merged = merged.merge_sorted(pl.scan_parquet(other), "product_id")
+    kept = merged.filter(pl.col("run_id").is_in(list(runs)))
+    kept.sink_parquet(path, compression="zstd", row_group_size=HISTORY_GROUP)
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+
+
+def rows_of_product(paths: Sequence[Path], product_id: str, location: str | None) -> pl.DataFrame:
+    """The rows of one product in such files."""
+    return _of_product(pl.scan_parquet(list(paths)), product_id, location)
+
+
+def rows_in_results(
+    results: Path, run_id: str, product_id: str, location: str | None
+) -> pl.DataFrame:
+    """The same out of a run's results, where it has no such file."""
+    return _of_product(slim(results, run_id), product_id, location)
+
+
+def _of_product(rows: pl.LazyFrame, product_id: str, location: str | None) -> pl.DataFrame:
+    rows = rows.filter(pl.col("product_id") == product_id)
+    if location is not None:
+        rows = rows.filter(pl.col("location") == location)
+    return rows.drop("product_id").collect()

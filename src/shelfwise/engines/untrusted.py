@@ -5,8 +5,9 @@ it holds; Arrow says whether its parts are compressed, which bounds them by its 
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -34,28 +35,29 @@ def read_table(kind: str, body: bytes, max_rows: int, max_bytes: int) -> tuple[A
             decode.refuse_beyond(body.count(b"\n"), max_rows)
         frame, supposed = files.parse_csv(body.removeprefix(decode.BOM))
     elif kind == "parquet":
-        _look_at_parquet(body, max_rows, max_bytes)
-        frame = _read(pl.read_parquet, body, "Parquet")
+        look_at_parquet(BytesIO(body), max_rows, max_bytes)
+        frame = guarded(lambda: pl.read_parquet(BytesIO(body)), "Parquet")
     else:
         _look_at_arrow(body)
         reader = pl.read_ipc if body.startswith(b"ARROW1") else pl.read_ipc_stream
-        frame = _read(reader, body, "Arrow")
+        frame = guarded(lambda: reader(BytesIO(body)), "Arrow")
     decode.refuse_beyond(frame.height, max_rows)
     _refuse_nested(frame)
     return frame, supposed
 
 
-def _read(reader: Any, body: bytes, kind: str) -> pl.DataFrame:
+def guarded(read: Callable[[], pl.DataFrame], kind: str) -> pl.DataFrame:
+    """What a reader gives; its complaints as InputError."""
     try:
-        return reader(BytesIO(body))  # type: ignore[no-any-return]
+        return read()
     except (pl.exceptions.PolarsError, OSError, ValueError, RuntimeError) as error:
         line = (str(error).strip().splitlines() or ["damaged"])[0]
-        raise InputError(f"The {kind} body cannot be read: {line[:200]}.") from error
+        raise InputError(f"The {kind} data cannot be read: {line[:200]}.") from error
     except BaseException as error:
         # A panic of the reader is no Exception; it is told, not passed on.
         if type(error).__name__ != "PanicException":
             raise
-        raise InputError(f"The {kind} body is damaged.") from error
+        raise InputError(f"The {kind} data is damaged.") from error
 
 
 def _refuse_nested(frame: pl.DataFrame) -> None:
@@ -66,17 +68,18 @@ def _refuse_nested(frame: pl.DataFrame) -> None:
         )
 
 
-def _look_at_parquet(body: bytes, max_rows: int, max_bytes: int) -> None:
+def look_at_parquet(file: Path | BytesIO, max_rows: int | None, max_bytes: int) -> None:
+    """Refuse, by what stands at its end, a Parquet file that is damaged or holds too much."""
     from pyarrow import ArrowException, parquet
 
     try:
-        found = parquet.read_metadata(BytesIO(body))
+        found = parquet.read_metadata(file)
         groups = [found.row_group(place) for place in range(min(found.num_row_groups, 10_000))]
         unpacked = sum(group.total_byte_size for group in groups)
         rows = max(found.num_rows, sum(group.num_rows for group in groups))
     except (ArrowException, OSError, ValueError, OverflowError) as error:
         line = (str(error).strip().splitlines() or ["damaged"])[0]
-        raise InputError(f"The Parquet body cannot be read: {line[:200]}.") from error
+        raise InputError(f"The Parquet data cannot be read: {line[:200]}.") from error
     decode.refuse_beyond(rows, max_rows)
     if found.num_rows < 0 or found.num_row_groups > 10_000 or found.num_columns > 10_000:
         raise InputError("The Parquet body is damaged: its numbers of parts make no sense.")

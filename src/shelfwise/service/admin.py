@@ -52,7 +52,7 @@ def list_keys() -> Response:
     scope="admin",
     summary="Make a key; the answer alone shows it, once.",
     body=json_body(NewKey, {"name": "till 4", "scopes": ["analyze"], "days": 90}),
-    answers=answers("NewKey", "The key, and what is kept of it.", "201"),
+    answers=answers("MadeKey", "The key, and what is kept of it.", "201"),
     errors=BAD_BODY | STORE_ERRORS,
 )  # fmt: skip
 def create_key() -> Response:
@@ -83,7 +83,7 @@ def revoke_key(prefix: str) -> Response:
     api, "POST", "/v1/keys/{prefix}/rotate",
     scope="admin",
     summary="Make a key with the same name and scopes; the old one works for 24 hours more.",
-    answers=answers("NewKey", "The new key, and what is kept of it.", "201"),
+    answers=answers("MadeKey", "The new key, and what is kept of it.", "201"),
     errors=NO_KEY | {"422": "The key does not work any more."},
 )  # fmt: skip
 def rotate_key(prefix: str) -> Response:

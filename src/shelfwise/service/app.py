@@ -10,8 +10,8 @@ from werkzeug.routing import BaseConverter
 
 from shelfwise.errors import SettingError, ShelfwiseError
 from shelfwise.model import Model
-from shelfwise.service import access, admin, models, pages, problems, runs, scoring
-from shelfwise.service.contract import ID, PATH_PARAMETERS, REFERENCE
+from shelfwise.service import access, admin, jobs, models, pages, problems, runs, scoring, watch
+from shelfwise.service.contract import ID, JOB, PATH_PARAMETERS, REFERENCE
 from shelfwise.service.kept import store
 from shelfwise.service.problems import Refusal, request_id
 from shelfwise.service.schemas import EXAMPLE
@@ -27,7 +27,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-BLUEPRINTS = (pages.api, scoring.api, runs.api, models.api, admin.api)
+BLUEPRINTS = (pages.api, scoring.api, runs.api, models.api, jobs.api, admin.api, watch.api)
 
 
 class _Id(BaseConverter):
@@ -37,6 +37,10 @@ class _Id(BaseConverter):
 class _Reference(BaseConverter):
     # No group may stand in a converter's pattern.
     regex = REFERENCE.replace("(", "(?:")
+
+
+class _Job(BaseConverter):
+    regex = JOB
 
 
 class _Format(BaseConverter):
@@ -66,11 +70,14 @@ def create_app(
             "`shelfwise key create`.",
         )
     app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    app.url_map.converters |= {"id": _Id, "reference": _Reference, "format": _Format}
+    app.url_map.converters |= {"id": _Id, "reference": _Reference, "format": _Format, "job": _Job}
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    app.extensions["shelfwise numbers"] = watch.Numbers()
+    app.before_request(watch.begin)
     app.before_request(access.guard)
     app.after_request(_headers)
+    app.after_request(watch.end)
     app.register_error_handler(ShelfwiseError, problems.from_error)
     app.register_error_handler(Refusal, problems.from_refusal)
     app.register_error_handler(HTTPException, problems.from_http)

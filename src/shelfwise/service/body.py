@@ -1,6 +1,7 @@
 """A request's body: read whole or refused, never truncated, unpacked within the limit."""
 
 import zlib
+from pathlib import Path
 from typing import Any
 
 from shelfwise.errors import TooLargeError, UnreadableError
@@ -97,9 +98,47 @@ def _unzip(packed: bytes, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def too_large(limit: int) -> TooLargeError:
+def save_body(environ: dict[str, Any], limit: int, path: Path) -> None:
+    """Write the unpacked body into a file, slice by slice; the same errors as `read_body`."""
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+    if encoding not in ("", "identity", "gzip"):
+        raise Refusal(
+            415,
+            "unsupported_encoding",
+            f"Content-Encoding {encoding[:40]!r} is not understood; send gzip or none.",
+            Accept_Encoding="gzip",
+        )
+    declared = environ.get("CONTENT_LENGTH") or ""
+    if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
+        raise too_large(limit, "SHELFWISE_MAX_UPLOAD_BYTES")
+    stream, unpacker = environ["wsgi.input"], zlib.decompressobj(wbits=31)
+    read = written = 0
+    with path.open("wb") as file:
+        while part := stream.read(16 * _CHUNK):
+            read += len(part)
+            while part:
+                piece, part = part, b""
+                if encoding == "gzip":
+                    try:
+                        piece = unpacker.decompress(piece, 16 * _CHUNK)
+                    except zlib.error as error:
+                        raise UnreadableError(f"The body is not valid gzip: {error}.") from error
+                    part = unpacker.unconsumed_tail
+                    if unpacker.eof and (unpacker.unused_data or part):
+                        raise UnreadableError("The gzip body has several members; send one.")
+                written += len(piece)
+                if written > limit:
+                    raise too_large(limit, "SHELFWISE_MAX_UPLOAD_BYTES")
+                file.write(piece)
+    if declared.isdigit() and read < int(declared):
+        raise UnreadableError(f"The body ended after {read:,} of {int(declared):,} bytes.")
+    if encoding == "gzip" and not unpacker.eof:
+        raise UnreadableError("The gzip body ends early.")
+
+
+def too_large(limit: int, setting: str = "SHELFWISE_MAX_BODY_BYTES") -> TooLargeError:
     """The error for a body above the limit."""
     return TooLargeError(
         f"The body has more than {limit:,} bytes.",
-        "Send fewer products, use the command line for files, or raise SHELFWISE_MAX_BODY_BYTES.",
+        f"Send fewer products, use the command line for files, or raise {setting}.",
     )

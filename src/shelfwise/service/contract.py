@@ -16,12 +16,16 @@ from shelfwise.service.problems import Refusal
 JSON, PROBLEM = "application/json", "application/problem+json"
 ID = r"[A-Za-z0-9_-]{1,64}"
 REFERENCE = rf"{ID}(@{ID})?"
+JOB = r"[A-Za-z0-9][A-Za-z0-9_:.+-]{0,149}"
+"""A job that time has started is called after its schedule and that time."""
 SMALL_BODY = 64 * 1024
 T = TypeVar("T")
 
 PATH_PARAMETERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "run_id": ("id", "A run's id, or latest.", {"type": "string", "pattern": f"^{ID}$"}),
-    "name": ("id", "A model's name.", {"type": "string", "pattern": f"^{ID}$"}),
+    "job_id": ("job", "A job's id.", {"type": "string", "pattern": f"^{JOB}$"}),
+    "upload_id": ("id", "An upload's id.", {"type": "string", "pattern": f"^{ID}$"}),
+    "name": ("id", "A name.", {"type": "string", "pattern": f"^{ID}$"}),
     "alias": ("id", "An alias, such as current.", {"type": "string", "pattern": f"^{ID}$"}),
     "prefix": ("id", "The eight characters that name a key.",
                {"type": "string", "pattern": f"^{ID}$"}),
@@ -58,6 +62,8 @@ class Endpoint:
     idempotent: bool = False
 
 
+BODIES: dict[str, dict[str, Any]] = {}
+"""Schemas of the bodies, by their name in the document."""
 ENDPOINTS: dict[str, Endpoint] = {}
 """Flask's endpoint name -> what it is."""
 
@@ -108,8 +114,11 @@ def answers(name: str, text: str, status: str = "200") -> dict[str, dict[str, An
 
 def json_body(kind: type[msgspec.Struct], example: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A request body by the struct that it is read as; `more` of what its schema says."""
-    schema = msgspec.json.schema(kind)["$defs"][kind.__name__] | more
-    return {"required": True, "content": {JSON: {"schema": schema, "example": example}}}
+    (_,), found = msgspec.json.schema_components([kind], ref_template="#/components/schemas/{name}")
+    BODIES.update(found)
+    BODIES[kind.__name__] |= more
+    content = {JSON: {"schema": ref(kind.__name__), "example": example}}
+    return {"required": True, "content": content}
 
 
 def query() -> dict[str, Any]:

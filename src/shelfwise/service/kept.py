@@ -7,6 +7,7 @@ from threading import Lock
 
 from flask import Flask, current_app, g, request
 
+from shelfwise.jobs.queue import Jobs
 from shelfwise.service.problems import Refusal
 from shelfwise.store import Store
 from shelfwise.store.database import new_id
@@ -28,12 +29,23 @@ def store(app: Flask | None = None) -> Store:
         return opened
 
 
-def close(app: Flask) -> None:
-    """Close the application's store, if it was opened."""
+def jobs() -> Jobs:
+    """The jobs of the application's store."""
+    kept = store()
     with _lock:
-        opened: Store | None = app.extensions.pop("shelfwise", None)
-    if opened:
-        opened.close()
+        opened: Jobs | None = current_app.extensions.get("shelfwise jobs")
+        if opened is None:
+            opened = current_app.extensions["shelfwise jobs"] = Jobs(kept)
+        return opened
+
+
+def close(app: Flask) -> None:
+    """Close the application's store and jobs, if they were opened."""
+    with _lock:
+        opened = [app.extensions.pop(name, None) for name in ("shelfwise jobs", "shelfwise")]
+    for one in opened:
+        if one:
+            one.close()
 
 
 @dataclass(slots=True)

@@ -22,6 +22,11 @@ INCOMING = {TYPES[kind]: kind for kind in ("json", "csv", "ndjson", "parquet", "
     "application/jsonl": "ndjson",
 }
 """Media type of a body -> what it holds."""
+UPLOADS = {TYPES[kind]: kind for kind in ("json", "csv", "ndjson", "parquet", "xlsx")} | {
+    "application/vnd.apache.arrow.file": "arrow",
+    "application/jsonl": "ndjson",
+}
+"""Media type of a file to be kept -> what it holds; Arrow as a file, which can be read in parts."""
 OUTGOING = {media: kind for kind, media in TYPES.items()}
 SHEET_ROWS = 1_048_575
 MOST_DIGITS = 10**15

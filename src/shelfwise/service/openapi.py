@@ -5,8 +5,9 @@ from functools import cache
 from typing import Any
 
 from shelfwise import __version__
-from shelfwise.service import admin, models, pages, runs, scoring  # noqa: F401  (they declare)
+from shelfwise.service import admin, jobs, models, pages, runs, scoring, watch  # noqa: F401  (they declare)
 from shelfwise.service.contract import (
+    BODIES,
     ENDPOINTS,
     GENERAL_ERRORS,
     PATH_PARAMETERS,
@@ -16,7 +17,7 @@ from shelfwise.service.contract import (
 )
 from shelfwise.service.schemas import SCHEMAS
 
-ORDER = ("scoring", "runs", "models", "admin", "pages")
+ORDER = ("scoring", "runs", "models", "jobs", "admin", "pages", "watch")
 """The blueprints as a reader wants them."""
 
 IDEMPOTENCY = {
@@ -45,7 +46,7 @@ def document() -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": SCHEMAS,
+            "schemas": SCHEMAS | BODIES,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }

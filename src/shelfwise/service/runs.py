@@ -9,6 +9,7 @@ import polars as pl
 from flask import Blueprint, Response, request
 
 from shelfwise import __version__, answer
+from shelfwise.errors import InputError, NotFoundError, excerpt
 from shelfwise.service import media
 from shelfwise.service.access import audited
 from shelfwise.service.contract import (
@@ -22,6 +23,7 @@ from shelfwise.service.contract import (
     json_answer,
     json_body,
     listed,
+    parameter,
     query,
     ref,
 )
@@ -142,6 +144,28 @@ def run_products(run_id: str, format: str) -> Response:
     response = Response(written, content_type=media.content_type(format))
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return _cached(response, etag)
+
+
+@endpoint(
+    api, "GET", "/v1/history",
+    scope="read",
+    summary="What became of a product: its score, rank and tier in each run, oldest first.",
+    query={
+        "product_id": parameter("Which product.", type="string"),
+        "location": parameter("Where, for one that stands in several.", type="string"),
+    },
+    answers=answers("HistoryPage", "A row for each run that has the product."),
+    errors={"404": "No run has such a product."} | STORE_ERRORS,
+)  # fmt: skip
+def product_history() -> Response:
+    """The history of a product."""
+    options = query()
+    if options["product_id"] is None:
+        raise InputError("Which product?", "Give product_id.")
+    rows = store().runs.history.of(options["product_id"], options["location"])
+    if not rows:
+        raise NotFoundError(f"No run has the product {excerpt(options['product_id'])}.")
+    return listed(rows)
 
 
 @endpoint(

@@ -4,6 +4,8 @@ from typing import Any, get_args
 
 from shelfwise.cells import OnError
 from shelfwise.columns import COLUMNS, REQUIRED, Column
+from shelfwise.engines.parquet import HISTORY
+from shelfwise.jobs.queue import STATES
 from shelfwise.metrics import METRICS, Metric
 from shelfwise.model import TIERS, Tiering
 from shelfwise.pipeline.features import FLAGS, SHOWN
@@ -308,6 +310,21 @@ def _rejected_row() -> dict[str, Any]:
     )
 
 
+def _history() -> dict[str, Any]:
+    number = {"type": ["number", "null"]}
+    return an_object(
+        {
+            "location": OR_NULL,
+            "run_id": TEXT,
+            **{name: number for name in HISTORY if name != "performance_tier"},
+            "performance_tier": {"type": "string", "enum": list(TIERS)},
+            "as_of": {"type": "string", "format": "date"},
+            "label": OR_NULL,
+            "products": {"type": "integer", "minimum": 1},
+        }
+    )
+
+
 def _version() -> dict[str, Any]:
     return an_object(
         {
@@ -352,6 +369,52 @@ def _entry() -> dict[str, Any]:
     )  # fmt: skip
 
 
+def _job() -> dict[str, Any]:
+    done = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+    error = an_object({"code": TEXT, "detail": TEXT, "errors": _rejected(), "error_count":
+                       {"type": "integer", "minimum": 0}})  # fmt: skip
+    return an_object(
+        {
+            "id": TEXT,
+            "state": {"type": "string", "enum": list(dict.fromkeys(STATES.values()))},
+            "created_at": MOMENT,
+            "finished_at": {"type": ["string", "null"], "format": "date-time"},
+            "progress": an_object({"phase": OR_NULL, "done": done}),
+            "run_id": OR_NULL,
+            "error": {"anyOf": [error, {"type": "null"}]},
+        }
+    )
+
+
+def _upload() -> dict[str, Any]:
+    column = an_object({"name": TEXT, "taken_as": OR_NULL})
+    cells = {"type": "object", "additionalProperties": OR_NULL}
+    texts = {"type": "array", "items": TEXT}
+    return an_object(
+        {
+            "id": TEXT,
+            "created_at": MOMENT,
+            "name": TEXT,
+            "kind": TEXT,
+            "bytes": {"type": "integer", "minimum": 0},
+            "columns": {"type": "array", "items": column},
+            "missing": texts,
+            "rows": {"type": "array", "items": cells},
+            "problems": _rejected(),
+            "repaired": texts,
+            "read_as": texts,
+            "sampled": {"type": "integer", "minimum": 0},
+        }
+    )
+
+
+def _schedule() -> dict[str, Any]:
+    return an_object(
+        {"name": TEXT, "cron": TEXT, "time_zone": TEXT, "active": {"type": "boolean"},
+         "last_fired_at": OR_NULL, "request": {"type": "object"}}
+    )  # fmt: skip
+
+
 def _status() -> dict[str, Any]:
     return an_object({"status": TEXT, "version": TEXT})
 
@@ -368,13 +431,20 @@ SCHEMAS = {
     "ProductPage": page_of("ScoredProduct"),
     "RejectedPage": page_of("RejectedRow"),
     "RejectedRow": _rejected_row(),
+    "HistoryRow": _history(),
+    "HistoryPage": page_of("HistoryRow"),
     "ModelVersion": _version(),
     "ModelPage": page_of("ModelVersion"),
     "Drift": _drift(),
     "DriftPage": page_of("Drift"),
+    "Job": _job(),
+    "JobPage": page_of("Job"),
+    "Upload": _upload(),
+    "Schedule": _schedule(),
+    "SchedulePage": page_of("Schedule"),
     "Key": _key(),
     "KeyPage": page_of("Key"),
-    "NewKey": an_object({"key": TEXT, "about": ref("Key")}),
+    "MadeKey": an_object({"key": TEXT, "about": ref("Key")}),
     "AuditEntry": _entry(),
     "AuditPage": page_of("AuditEntry"),
     "Status": _status(),

@@ -1,6 +1,7 @@
 """POST /product-analysis: the contract that must never break."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from shelfwise import answer
 from shelfwise.analysis import Analysis
 from shelfwise.engines.records import Records, read_json
 from shelfwise.engines.untrusted import read_table
-from shelfwise.errors import InputError, excerpt
+from shelfwise.errors import InputError, TooLargeError, excerpt
 from shelfwise.metrics import is_result
 from shelfwise.model import Model
 from shelfwise.notices import Notice
@@ -19,9 +20,11 @@ from shelfwise.profile import PROFILES, Profile
 from shelfwise.run import analyze_source
 from shelfwise.service import media
 from shelfwise.service.access import audited
-from shelfwise.service.body import read_body
-from shelfwise.service.contract import STORE_ERRORS, endpoint, query, ref
-from shelfwise.service.kept import idempotency_key, once, store
+from shelfwise.service.body import read_body, save_body
+from shelfwise.service.contract import STORE_ERRORS, answers, endpoint, query, ref
+from shelfwise.service.jobs import NewRun, accepted, as_request
+from shelfwise.service.jobs import Source as JobSource
+from shelfwise.service.kept import idempotency_key, jobs, once, store
 from shelfwise.service.problems import Refusal
 from shelfwise.service.schemas import EXAMPLE, PARAMETERS
 from shelfwise.settings import Settings
@@ -59,7 +62,9 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
                 media.JSON: {"schema": {"anyOf": [ref("Answer"), ref("Valid")]}},
                 **dict.fromkeys([*TABLES, media.TYPES["xlsx"]], _BINARY),
             },
-        }
+        },
+        **answers("Job", "Too much for an answer at once, or Prefer: respond-async: a job that "
+                  "keeps the run. Look at Location.", "202"),
     },
     errors={
         "400": "Not JSON, not gzip, not UTF-8, or cut short; the detail has the offset.",
@@ -78,7 +83,59 @@ def product_analysis() -> Response:
     options = query()
     kind = _kind_of_body()
     wanted = _kind_of_answer()
+    if _wants_job(settings):
+        return _as_job(kind, options, lambda path: save_body(
+            request.environ, settings.max_upload_bytes, path))  # fmt: skip
     body = read_body(request.environ, settings.max_body_bytes)
+    try:
+        return _at_once(kind, wanted, body, options, settings)
+    except TooLargeError:
+        # More rows than are scored at once; a job may have more.
+        if settings.max_rows >= settings.max_upload_rows or options["dry_run"] == "1":
+            raise
+        return _as_job(kind, options, lambda path: _written(path, body))
+
+
+def _wants_job(settings: Settings) -> bool:
+    """Whether the request asks for a job, or its body is too large for an answer at once."""
+    preferred = "respond-async" in request.headers.get("Prefer", "").lower()
+    length = request.environ.get("CONTENT_LENGTH") or "0"
+    large = length.isdigit() and int(length[:18]) > settings.max_body_bytes
+    return preferred or (large and settings.max_upload_bytes > settings.max_body_bytes)
+
+
+def _written(path: Path, body: bytes) -> None:
+    path.write_bytes(body)
+
+
+def _as_job(kind: str, options: dict[str, Any], write: Callable[[Path], None]) -> Response:
+    """Keep the body as an upload, and have it analyzed by a worker: 202."""
+    if current_app.config["MODEL"] and options["model"] is None:
+        raise InputError("A job scores against a kept model: name one with model=NAME.")
+    if refused := [name for name in ("extra", "dry_run", "explain", "precision", "raw")
+                   if options[name]]:  # fmt: skip
+        raise InputError(f"{refused[0]} does not go with a job.", "Ask for it with the results.")
+    with store().uploads.arriving(write) as (arrived, digest), once(digest) as attempt:
+        if not attempt.repeated:
+            store().uploads.add(kind, f"request.{kind}", arrived.replace, attempt.result_id)
+            audited("job.start", attempt.result_id)
+        source = JobSource(upload=attempt.result_id)
+        asked = NewRun(
+            source=source,
+            profile=options["profile"] or "standard",
+            tiering=options["tiering"] or "quota",
+            model=options["model"],
+            on_error=options["on_error"] or "reject",
+            period_days=options["period_days"],
+            label=options["label"],
+        )
+        return accepted(jobs().enqueue(as_request(asked), attempt.result_id))
+
+
+def _at_once(
+    kind: str, wanted: str, body: bytes, options: dict[str, Any], settings: Settings
+) -> Response:
+    """Score the products while the client waits."""
     model = _model(options)
     profile = model.profile if model else PROFILES[options["profile"] or "standard"]
     opened = _records if kind == "json" else _table(kind)
@@ -93,6 +150,7 @@ def product_analysis() -> Response:
         period=options["period_days"],
         coreset_rows=settings.coreset_rows,
     )
+    current_app.extensions["shelfwise numbers"].products.inc(analysis.table.height)
     if options["save"] != "1":
         idempotency_key()  # It has no work here, but a wrong one is a mistake all the same.
         if options["label"]:

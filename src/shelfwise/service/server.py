@@ -23,12 +23,14 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, WSGITask
-from waitress.utilities import BadRequest, Error
+from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 
 from shelfwise.settings import Settings
 
 HEADER_MAX = 16 * 2**10
 LINGER_SECONDS = 2.0  # After the last answer, what the client still sends is read this long.
+LARGE_PATHS = ("/product-analysis", "/v1/uploads")
+UPLOAD_BYTES_A_SECOND = 2**18  # A client that sends faster than this has all the time it needs.
 ANSWER_FACTOR = 10  # A client may read one answer for this many times `request_seconds`.
 
 
@@ -39,6 +41,14 @@ class _Parser(HTTPRequestParser):
 
     def received(self, data: bytes) -> int:
         consumed: int = super().received(data)
+        if self.headers_finished and self.path not in LARGE_PATHS and not self.error:
+            # waitress has one limit for all; only where files are sent may a body be large.
+            length = self.content_length or (self.body_bytes_received if self.chunked else 0)
+            if length > self.adj.small_body_size:
+                self.error, self.completed = (
+                    RequestEntityTooLarge(f"exceeds max_body of {self.adj.small_body_size}"),
+                    True,
+                )
         if self.empty:  # Ignored blank lines would keep an idle connection open for ever.
             self.empty, self.error = False, BadRequest("Start line is missing")
         elif self.chunked and len(self.body_rcv.control_line + self.body_rcv.trailer) > HEADER_MAX:
@@ -110,6 +120,7 @@ class _Channel(HTTPChannel):
         """Close the connection, or answer 408, if it has waited for too long."""
         age, silence = now - self.since, now - max(self.since, self.last_activity)
         limit, over = settings.request_seconds, silence > settings.idle_seconds
+        sent = self.request.body_bytes_received if self.request else 0
         if self.requests:  # A worker is at it.
             self.since, over = now, False
         elif self.lingering:
@@ -118,7 +129,7 @@ class _Channel(HTTPChannel):
             over = silence > limit or age > ANSWER_FACTOR * limit
         elif stopping and not (self.request and self.request.headers_finished):
             over = True
-        elif self.request and (over or age > limit):
+        elif self.request and (over or age > limit + sent / UPLOAD_BYTES_A_SECOND):
             self.request.error = Error("The request did not arrive in time")
             self.request.error.code, self.request.error.reason = 408, "Request Timeout"
             _Problem(self, self.request).service()
@@ -189,10 +200,11 @@ def serve(
         connection_limit=settings.max_connections + 2,  # It counts listener and trigger.
         max_request_header_size=HEADER_MAX,
         # The framing of chunks counts here; the application holds the exact limit.
-        max_request_body_size=settings.max_body_bytes + 2**20,
+        max_request_body_size=max(settings.max_body_bytes, settings.max_upload_bytes) + 2**20,
         outbuf_high_watermark=2**62,  # There a worker would wait for the client.
         clear_untrusted_proxy_headers=False,  # The application refuses undeclared proxies.
     )
+    adjustments.small_body_size = settings.max_body_bytes + 2**20
     # A warning for each request that waits a moment would bury all others.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server = _Server(app, {}, _sock=listener, adj=adjustments, bind_socket=False)

@@ -13,6 +13,7 @@ try:
     from shelfwise.store.models import Models, Version
     from shelfwise.store.results import Results
     from shelfwise.store.runs import Run, Runs
+    from shelfwise.store.uploads import Uploads
 except ModuleNotFoundError as error:
     raise MissingExtraError(
         f"Keeping runs needs {error.name}.", "pip install 'shelfwise[serve]'"
@@ -61,6 +62,7 @@ class Store:
         self.runs = Runs(self.database, results, settings.keep_runs, settings.keep_days)
         self.models = Models(self.database)
         self.keys = Keys(self.database)
+        self.uploads = Uploads(self.database, folder / "uploads")
         self.audit = Audit(self.database)
         self.idempotency = Idempotency(self.database, settings.request_seconds * 2)
 

@@ -111,6 +111,16 @@ class Database:
         """Close the connections."""
         self._engine.dispose()
 
+    @property
+    def driver_url(self) -> str:
+        """The URL with its password, for another program on the same database."""
+        if self.is_sqlite and "?" in str(self.url.database):
+            raise SettingError(
+                f"Jobs cannot be kept in {self.url.database}: there is a question mark in it.",
+                "Choose another SHELFWISE_DATA_DIR.",
+            )
+        return self.url.render_as_string(hide_password=False)
+
     def __str__(self) -> str:
         return masked(self.url.render_as_string(hide_password=True))
 

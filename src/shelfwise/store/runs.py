@@ -17,6 +17,7 @@ from shelfwise.errors import InputError, NotFoundError, StoreError, excerpt
 from shelfwise.model import Model
 from shelfwise.notices import Notice
 from shelfwise.store.database import Database, new_id, now
+from shelfwise.store.history import History
 from shelfwise.store.results import Artifact, Results
 from shelfwise.store.schema import artifacts, runs
 
@@ -75,6 +76,7 @@ class Runs:
         self._database = database
         self._results = results
         self._keep, self._keep_days = keep, keep_days
+        self.history = History(database, results)
 
     def save(
         self,
@@ -131,6 +133,9 @@ class Runs:
         for _ in range(3):
             with self._database.write() as connection:
                 self._database.lock(connection)
+                taken = sa.select(runs.c.id).where(runs.c.id == values["id"])
+                if connection.execute(taken).first():
+                    break  # Another process has saved it meanwhile.
                 if all(self._results.name(connection, artifact) for artifact in written):
                     connection.execute(runs.insert().values(values))
                     break
@@ -138,8 +143,10 @@ class Runs:
             written = self._publish(analysis)
         else:
             raise StoreError("The results were removed while they were saved.", "Try again.")
+        kept = self.get(str(values["id"]))
+        self.history.add(kept.id, self._results.must_exist(kept.results))
         self.retain()
-        return self.get(str(values["id"]))
+        return kept
 
     def get(self, run_id: str = LATEST) -> Run:
         """A run by its id, or the latest; NotFoundError where there is none."""
@@ -251,7 +258,8 @@ class Runs:
             self._database.lock(connection)
             connection.execute(runs.delete().where(runs.c.id.in_(ids)))
             rejected = sa.select(runs.c.rejected).where(runs.c.rejected.isnot(None))
-            in_use = sa.union(sa.select(runs.c.results), rejected)
+            history = sa.select(runs.c.history).where(runs.c.history.isnot(None))
+            in_use = sa.union(sa.select(runs.c.results), rejected, history)
             unused = artifacts.c.sha256.notin_(in_use)
             gone = set(connection.scalars(sa.select(artifacts.c.sha256).where(unused)))
             connection.execute(artifacts.delete().where(unused))

@@ -75,6 +75,7 @@ runs = sa.Table(
     sa.Column("quality", sa.JSON),
     sa.Column("results", HASH, sa.ForeignKey("artifacts.sha256"), nullable=False, index=True),
     sa.Column("rejected", HASH, sa.ForeignKey("artifacts.sha256"), index=True),
+    sa.Column("history", HASH, sa.ForeignKey("artifacts.sha256"), index=True),
 )
 
 models = sa.Table(
@@ -133,4 +134,31 @@ idempotency = sa.Table(
     sa.Column("result_id", sa.String(200), nullable=False),
     sa.Column("started_at", Utc, nullable=False, index=True),
     sa.Column("done", sa.Boolean, nullable=False),
+)
+
+uploads = sa.Table(
+    "uploads",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("created_at", Utc, nullable=False, index=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("kind", NAME, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+)
+
+job_progress = sa.Table(
+    "job_progress",
+    metadata,
+    sa.Column("job_id", ID, primary_key=True),
+    sa.Column("phase", NAME, nullable=False),
+    sa.Column("done", sa.Float),
+    sa.Column("at", Utc, nullable=False),
+)
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("started_at", Utc, nullable=False),
+    sa.Column("seen_at", Utc, nullable=False),
 )

@@ -1,0 +1,77 @@
+"""What is kept: saving a million products, pages of them, and the history of one product.
+
+    python benchmarks/kept.py
+
+Saving is measured against `analyze` on the same file, in one process, three rounds; pages
+and histories are medians of twenty.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import shelfwise
+from shelfwise.settings import load_settings
+from shelfwise.store import Store
+from shelfwise.store.query import Query, page
+
+
+def catalogue(rows: int, seed: int = 1) -> pl.DataFrame:
+    chance = np.random.default_rng(seed)
+    return pl.DataFrame(
+        {
+            "product_id": np.arange(rows),
+            "name": [f"Product {n}" for n in range(rows)],
+            "price": chance.lognormal(2, 1, rows).round(2) + 0.01,
+            "units_sold": chance.poisson(20, rows),
+            "stock": chance.poisson(50, rows),
+        }
+    )
+
+
+def seconds(work: Callable[[], Any], rounds: int) -> float:
+    """The median time of some rounds."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "million.parquet")
+        catalogue(1_000_000).write_parquet(path)
+        with Store(load_settings({}, data_dir=Path(folder, "one"))) as store:
+            alone = seconds(lambda: shelfwise.analyze(path), 3)
+            kept = seconds(lambda: store.runs.save(shelfwise.analyze(path)), 3)
+            print(f"1,000,000 products: analyze {alone:.2f} s, analyzed and kept {kept:.2f} s, "
+                  f"{kept / alone:.1f} times")  # fmt: skip
+            products = store.runs.products()
+            for place in (0, 500_000, 999_950):
+                took = seconds(partial(page, products, Query(), 50, place), 20)
+                print(f"a page of 50 at rank {place:,}: {1000 * took:.1f} ms")
+            for query in (Query(search="99999"), Query(sort="-units_sold"), Query({"tier": "Low"})):
+                took = seconds(partial(page, products, query, 50, 0), 5)
+                print(f"the first page of {query}: {1000 * took:.0f} ms")
+        for rows in (30_000, 300_000):
+            with Store(load_settings({}, data_dir=Path(folder, str(rows)))) as store:
+                analyses = (shelfwise.analyze(catalogue(rows, n)) for n in range(100))
+                saved = [seconds(partial(store.runs.save, one), 1) for one in analyses]
+                took = seconds(partial(store.runs.history.of, str(rows // 2)), 20)
+                assert len(store.runs.history.of(str(rows // 2))) == 100
+                usual, most = statistics.median(saved), max(saved)
+                print(f"history over 100 runs of {rows:,} products: {1000 * took:.1f} ms; "
+                      f"a save {usual:.2f} s, with a merge {most:.1f} s")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,307 @@
+"""Jobs as whoever waits for them sees them: enqueue, look, cancel; and schedules.
+
+DBOS keeps them in the same database as the runs. Everything it keeps is JSON: its own
+format would be pickles, and none of those is ever loaded here.
+"""
+
+import datetime as dt
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from shelfwise.errors import InputError, NotFoundError, StoreError, excerpt
+from shelfwise.store import Store
+from shelfwise.store.database import Database, new_id, now
+from shelfwise.store.schema import job_progress, workers
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+STATES: dict[str, State] = {
+    "ENQUEUED": "queued",
+    "DELAYED": "queued",
+    "PENDING": "running",
+    "SUCCESS": "succeeded",
+    "ERROR": "failed",
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "failed",
+    "CANCELLED": "cancelled",
+}
+APPLICATION, QUEUE, WORKFLOW, SCHEDULED = "shelfwise", "analyses", "analyze", "analyze_scheduled"
+VERSION = "1"
+"""Of the requests that jobs carry; a program of another version leaves them alone."""
+
+for _name in ("dbos", "sqlalchemy.pool"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work; `run_id` is the run that it has made."""
+
+    id: str
+    run_id: str | None
+    state: State
+    created_at: dt.datetime
+    finished_at: dt.datetime | None
+    phase: str | None
+    done: float | None
+    error: Mapping[str, Any] | None
+    request: Mapping[str, Any]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in ("succeeded", "failed", "cancelled")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The job as the API shows it."""
+        return {
+            "id": self.id,
+            "state": self.state,
+            "created_at": _text(self.created_at),
+            "finished_at": _text(self.finished_at),
+            "progress": {"phase": self.phase, "done": self.done},
+            "run_id": self.run_id,
+            "error": dict(self.error) if self.error else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """An analysis that comes again, by cron, in a time zone."""
+
+    name: str
+    cron: str
+    time_zone: str
+    active: bool
+    last_fired_at: str | None
+    request: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The schedule as the API shows it."""
+        return {
+            "name": self.name,
+            "cron": self.cron,
+            "time_zone": self.time_zone,
+            "active": self.active,
+            "last_fired_at": self.last_fired_at,
+            "request": dict(self.request),
+        }
+
+
+class Jobs:
+    """The jobs of a store. Needs no worker to be there: what is asked for waits."""
+
+    def __init__(self, store: Store) -> None:
+        from dbos import DBOSClient
+
+        self._database = store.database
+        prepare(store.database)
+        with _complaints(store.database):
+            self._client = DBOSClient(
+                system_database_url=store.database.driver_url,
+                serializer=serializer(),
+                application_name=APPLICATION,
+                retry_connection_errors=False,
+            )
+
+    def enqueue(self, request: Mapping[str, Any], job_id: str | None = None) -> Job:
+        """Ask for an analysis; one that has this id already is given back as it is."""
+        from dbos import EnqueueOptions
+
+        options: EnqueueOptions = {
+            "queue_name": QUEUE,
+            "workflow_name": WORKFLOW,
+            "workflow_id": job_id or new_id(),
+            "app_version": VERSION,
+        }
+        with _complaints(self._database):
+            self._client.enqueue(options, dict(request))
+        return self.get(str(options["workflow_id"]))
+
+    def get(self, job_id: str) -> Job:
+        """A job; NotFoundError where there is none."""
+        with _complaints(self._database):
+            found = self._client.list_workflows(workflow_ids=[job_id])
+        if not found:
+            raise NotFoundError(f"There is no job {excerpt(job_id)}.")
+        return self._job(found[0], self._progress([job_id]))
+
+    def newest(self, limit: int = 50, after: str | None = None) -> tuple[list[Job], str | None]:
+        """Jobs, newest first, and what to pass as `after` for the next ones."""
+        start = int(after) if after and after.isdigit() else 0
+        with _complaints(self._database):
+            found = self._client.list_workflows(
+                queue_name=QUEUE, name=[WORKFLOW, SCHEDULED], limit=limit + 1, offset=start,
+                sort_desc=True,
+            )  # fmt: skip
+        progress = self._progress([one.workflow_id for one in found])
+        jobs = [self._job(one, progress) for one in found[:limit]]
+        return jobs, str(start + limit) if len(found) > limit else None
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job that is queued or running; one that is over stays as it is."""
+        job = self.get(job_id)
+        if not job.is_over:
+            with _complaints(self._database):
+                self._client.cancel_workflow(job_id)
+        return self.get(job_id)
+
+    def add_schedule(
+        self, name: str, cron: str, request: Mapping[str, Any], time_zone: str = "UTC"
+    ) -> Schedule:
+        """Analyze a source again and again; a fire missed while no worker ran comes once."""
+
+        from dbos import error as dbos_errors
+
+        with _complaints(self._database):
+            if self._client.get_schedule(name):
+                raise InputError(
+                    f"There is a schedule {excerpt(name)} already.", "Delete it first."
+                )
+            try:
+                self._client.create_schedule(
+                    schedule_name=name, workflow_name=SCHEDULED, schedule=cron,
+                    context=dict(request), cron_timezone=time_zone, queue_name=QUEUE,
+                )  # fmt: skip
+            except dbos_errors.DBOSException as error:
+                raise InputError(
+                    f"The schedule does not fit: {str(error)[:200]}.",
+                    "For example cron '0 6 * * 1' (Mondays at 6), time zone Europe/Berlin.",
+                ) from error
+        return self.schedule(name)
+
+    def schedule(self, name: str) -> Schedule:
+        """A schedule; NotFoundError where there is none."""
+        with _complaints(self._database):
+            found = self._client.get_schedule(name)
+        if found is None:
+            raise NotFoundError(f"There is no schedule {excerpt(name)}.")
+        return self._schedule(found)
+
+    def schedules(self) -> list[Schedule]:
+        """All schedules, by name."""
+        with _complaints(self._database):
+            found = self._client.list_schedules()
+        return sorted(map(self._schedule, found), key=lambda one: one.name)
+
+    def pause(self, name: str, paused: bool = True) -> Schedule:
+        """Stop a schedule for a while, or let it go on."""
+        self.schedule(name)
+        with _complaints(self._database):
+            (self._client.pause_schedule if paused else self._client.resume_schedule)(name)
+        return self.schedule(name)
+
+    def delete_schedule(self, name: str) -> None:
+        """End a schedule."""
+        self.schedule(name)
+        with _complaints(self._database):
+            self._client.delete_schedule(name)
+
+    def trigger(self, name: str) -> str:
+        """Do what a schedule does now; the id of the job."""
+        from dbos import EnqueueOptions
+
+        moment = now().isoformat(timespec="milliseconds")
+        options: EnqueueOptions = {
+            "queue_name": QUEUE,
+            "workflow_name": SCHEDULED,
+            "workflow_id": f"sched-{name}-trigger-{moment}",
+            "app_version": VERSION,
+        }
+        request = dict(self.schedule(name).request)
+        with _complaints(self._database):
+            self._client.enqueue(options, moment, request)
+        return str(options["workflow_id"])
+
+    def workers(self) -> int:
+        """How many workers were seen in the last half minute."""
+        alive = workers.c.seen_at > now() - dt.timedelta(seconds=30)
+        with self._database.read() as connection:
+            counted = sa.select(sa.func.count()).select_from(workers).where(alive)
+            return int(connection.execute(counted).scalar_one())
+
+    def close(self) -> None:
+        """Close the connections to the queue."""
+        self._client.destroy()
+
+    def _progress(self, ids: list[str]) -> dict[str, tuple[str, float | None]]:
+        wanted = sa.select(job_progress).where(job_progress.c.job_id.in_(ids))
+        with self._database.read() as connection:
+            rows = connection.execute(wanted).mappings()
+            return {row["job_id"]: (row["phase"], row["done"]) for row in rows}
+
+    def _job(self, found: Any, progress: Mapping[str, tuple[str, float | None]]) -> Job:
+        state = STATES[found.status]
+        phase, done = progress.get(found.workflow_id, (None, None))
+        arguments = (found.input or {}).get("args") or [{}]
+        return Job(
+            id=found.workflow_id,
+            run_id=found.output if state == "succeeded" else None,
+            state=state,
+            created_at=_moment(found.created_at),
+            finished_at=_moment(found.completed_at) if found.completed_at else None,
+            phase=phase if state == "running" else None,
+            done=1.0 if state == "succeeded" else done if state == "running" else None,
+            error=_problem(found) if state == "failed" else None,
+            request=arguments[-1] or {},
+        )
+
+    @staticmethod
+    def _schedule(found: Mapping[str, Any]) -> Schedule:
+        import json
+
+        context = found["context"]
+        return Schedule(
+            name=found["schedule_name"],
+            cron=found["schedule"],
+            time_zone=found.get("cron_timezone") or "UTC",
+            active=found["status"] == "ACTIVE",
+            last_fired_at=found.get("last_fired_at"),
+            request=json.loads(context) if isinstance(context, str) else context,
+        )
+
+
+def serializer() -> Any:
+    """What DBOS keeps is JSON, never pickles."""
+    from dbos import DBOSPortableJSONSerializer
+
+    return DBOSPortableJSONSerializer()
+
+
+def prepare(database: Database) -> None:
+    """Make DBOS's tables, or bring them to its version; alone, as our own migration."""
+    from dbos import DBOS
+
+    with _complaints(database):
+        DBOS.migrate(database.driver_url)
+
+
+@contextmanager
+def _complaints(database: Database) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        raise StoreError(
+            f"The database {database} does not answer.",
+            "Try again; if it stays, look whether it runs, and has room on its disk.",
+        ) from error
+
+
+def _problem(found: Any) -> dict[str, Any]:
+    """Why a job failed: the problem that its work has told, or what ended it."""
+    data = getattr(found.error, "data", None)
+    if isinstance(data, dict):
+        return data
+    detail = str(found.error or "The work died again and again.")[:300]
+    return {"code": "job_failed", "detail": detail, "errors": [], "error_count": 0}
+
+
+def _moment(milliseconds: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
+
+
+def _text(moment: dt.datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds") if moment else None

@@ -1,0 +1,310 @@
+"""A worker: takes jobs off the queue and has each done in a process of its own.
+
+A worker that dies leaves its jobs marked as running under its id. It also leaves the row
+in which it said that it was alive; another worker that finds this row old puts the jobs
+back into the queue.
+"""
+
+import contextlib
+import datetime as dt
+import hashlib
+import json
+import logging
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from croniter import croniter
+from dbos import DBOS, DBOSConfig, PortableWorkflowError
+
+from shelfwise.errors import StoreError
+from shelfwise.jobs.queue import APPLICATION, QUEUE, SCHEDULED, VERSION, WORKFLOW, serializer
+from shelfwise.settings import Settings
+from shelfwise.store import Store
+from shelfwise.store.database import new_id, now
+from shelfwise.store.schema import job_progress, workers
+
+RESTART_SECONDS = 0.5
+BEAT_SECONDS, DEAD_SECONDS = 2.0, 15.0
+"""How often a worker says that it is alive, and after what silence others take it for dead."""
+log = logging.getLogger("shelfwise.worker")
+
+
+class Worker:
+    """One worker in this process; DBOS allows one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.id = new_id()
+        self.settings = settings
+        self.store = Store(settings)
+        self._over = threading.Event()
+        self._children: set[subprocess.Popen[bytes]] = set()
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Work until `stop`; jobs that are not done then go back into the queue."""
+        global _worker
+        _worker = self
+        config: DBOSConfig = {
+            "name": APPLICATION,
+            "system_database_url": self.store.database.driver_url,
+            "executor_id": self.id,
+            "application_version": VERSION,
+            "serializer": serializer(),
+            "console_log_level": "CRITICAL",
+            "log_level": "CRITICAL",
+            "scheduler_polling_interval_sec": 2.0,
+        }
+        DBOS(config=config)
+        self._beat()
+        DBOS.launch()
+        DBOS.register_queue(
+            QUEUE, worker_concurrency=self.settings.job_workers, polling_interval_sec=0.2,
+            on_conflict="always_update",
+        )  # fmt: skip
+        self._make_up()
+        ready()
+        try:
+            while not self._over.wait(BEAT_SECONDS):
+                with contextlib.suppress(StoreError):  # It beats again when the database is back.
+                    self._beat()
+                    self._take_over()
+        finally:
+            self._end()
+
+    def stop(self, *_: object) -> None:
+        """Take no more jobs, and end."""
+        self._over.set()
+
+    def do(self, job_id: str, request: dict[str, Any]) -> str:
+        """Have a job done; the id of its run."""
+        environ = self.settings.environment()
+        memory = self.settings.job_memory
+        task = {"run_id": run_of(job_id), "request": request, "memory_bytes": memory}
+        with self._child(environ) as child:
+            assert child.stdin
+            child.stdin.write(json.dumps(task).encode() + b"\n")
+            child.stdin.flush()  # It stays open: its end would end the work.
+            outcome: dict[str, Any] = {}
+            for line in self._lines(child, job_id):
+                said = json.loads(line)
+                if "phase" in said:
+                    self._tell(job_id, said["phase"], said["done"])
+                else:
+                    outcome = said
+        if "run_id" in outcome:
+            return str(outcome["run_id"])
+        problem = outcome.get("problem") or {
+            "code": "job_died", "errors": [], "error_count": 0,
+            "detail": "The work ended without a word: it was killed, or ran out of memory.",
+        }  # fmt: skip
+        raise PortableWorkflowError(
+            problem["detail"], name="JobFailed", code=problem["code"], data=problem
+        )
+
+    @contextlib.contextmanager
+    def _child(self, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "shelfwise.jobs.work"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env=os.environ | environ,
+        )  # fmt: skip
+        self._children.add(child)
+        try:
+            with child:
+                try:
+                    yield child
+                finally:
+                    child.kill()
+        finally:
+            self._children.discard(child)
+
+    def _lines(self, child: subprocess.Popen[bytes], job_id: str) -> Iterator[bytes]:
+        """What a child says, until it ends, its time is over, or its job is cancelled."""
+        said: queue.Queue[bytes | None] = queue.Queue()
+
+        def read() -> None:
+            assert child.stdout
+            for line in child.stdout:
+                said.put(line)
+            said.put(None)
+
+        threading.Thread(target=read, daemon=True).start()
+        end = time.monotonic() + self.settings.job_seconds
+        while True:
+            try:
+                line = said.get(timeout=1.0)
+            except queue.Empty:
+                status = DBOS.get_workflow_status(job_id)
+                if status is None or status.status == "CANCELLED":
+                    return
+                if time.monotonic() > end:
+                    child.kill()
+                    seconds = self.settings.job_seconds
+                    detail = f"The work took longer than {seconds:g} s (SHELFWISE_JOB_SECONDS)."
+                    problem = {"code": "job_too_slow", "detail": detail, "errors": [],
+                               "error_count": 0}  # fmt: skip
+                    yield json.dumps({"problem": problem}).encode()
+                    return
+                continue
+            if line is None:
+                return
+            yield line
+
+    def _tell(self, job_id: str, phase: str, done: float | None) -> None:
+        values = {"phase": phase, "done": done, "at": now()}
+        with self.store.database.write() as connection:
+            place = job_progress.c.job_id == job_id
+            if not connection.execute(job_progress.update().where(place).values(values)).rowcount:
+                connection.execute(job_progress.insert().values(job_id=job_id, **values))
+
+    def _beat(self) -> None:
+        with self.store.database.write() as connection:
+            mine = workers.c.id == self.id
+            if not connection.execute(workers.update().where(mine).values(seen_at=now())).rowcount:
+                connection.execute(
+                    workers.insert().values(id=self.id, started_at=now(), seen_at=now())
+                )
+
+    def _take_over(self) -> None:
+        """Put the jobs of workers that died back into the queue."""
+        silent = workers.c.seen_at < now() - dt.timedelta(seconds=DEAD_SECONDS)
+        with self.store.database.read() as connection:
+            dead = list(connection.scalars(sa.select(workers.c.id).where(silent)))
+        for one in dead:
+            DBOS._recover_pending_workflows([one])
+            with self.store.database.write() as connection:
+                connection.execute(workers.delete().where(workers.c.id == one))
+            log.warning("worker %s died; its jobs are in the queue again", one)
+
+    def _make_up(self) -> None:
+        """Do the last fire of each schedule that came while no worker ran; the others are past."""
+        for schedule in DBOS.list_schedules(status="ACTIVE"):
+            since = schedule.get("last_fired_at")
+            if since is None:
+                continue
+            zone = ZoneInfo(schedule.get("cron_timezone") or "UTC")
+            fires = croniter(schedule["schedule"], dt.datetime.now(zone), second_at_beginning=True)
+            last = fires.get_prev(dt.datetime)
+            if last > dt.datetime.fromisoformat(since):
+                moment = dt.timedelta(seconds=0.5)
+                DBOS.backfill_schedule(schedule["schedule_name"], last - moment, last + moment)
+
+    def _end(self) -> None:
+        for child in list(self._children):
+            child.kill()
+        DBOS.destroy()
+        # What was being done is done by another worker, at once.
+        with contextlib.suppress(StoreError), self.store.database.write() as connection:
+            past = now() - dt.timedelta(seconds=2 * DEAD_SECONDS)
+            connection.execute(workers.update().where(workers.c.id == self.id).values(seen_at=past))
+        self.store.close()
+
+
+def run_of(job_id: str) -> str:
+    """The id of a job's run: its own; or, where time has started it, made of that time.
+
+    Either is the same whenever the job is done, and sorts by time.
+    """
+    found = re.fullmatch(r"sched-.*?-(?:trigger-)?([0-9]{4}-[0-9]{2}-[0-9]{2}T.*)", job_id)
+    if not found:
+        return job_id
+    milliseconds = int(dt.datetime.fromisoformat(found[1]).timestamp() * 1000)
+    return f"{milliseconds:012x}{hashlib.sha256(job_id.encode()).hexdigest()[:10]}"
+
+
+_worker: Worker | None = None
+
+
+@DBOS.workflow(name=WORKFLOW)
+def analyze_job(request: dict[str, Any]) -> str:
+    """An analysis that somebody asked for."""
+    return _do(request)
+
+
+@DBOS.workflow(name=SCHEDULED)
+def analyze_scheduled(scheduled_at: Any, request: dict[str, Any]) -> str:
+    """An analysis whose time has come."""
+    return _do(request)
+
+
+@DBOS.step(name="do")
+def _do(request: dict[str, Any]) -> str:
+    assert _worker
+    return _worker.do(str(DBOS.workflow_id), request)
+
+
+def run(
+    settings: Settings, *, ready: Callable[[], None] = lambda: None, with_parent: bool = False
+) -> None:
+    """Work in the main thread until SIGTERM or SIGINT.
+
+    `with_parent` also ends it when standard input closes: whoever started it is gone.
+    """
+    worker = Worker(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, worker.stop)
+    if with_parent:
+
+        def wait() -> None:
+            while sys.stdin.buffer.read(1):
+                pass
+            worker.stop()
+
+        threading.Thread(target=wait, daemon=True).start()
+    worker.run(ready)
+
+
+class Supervised:
+    """A worker in a process of its own beside this one, started again when it dies."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._environ = os.environ | settings.environment()
+        self._over = threading.Event()
+        self._process = self._start()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def stop(self, seconds: float) -> None:
+        """End it; what it was doing goes back into the queue."""
+        self._over.set()
+        self._process.terminate()
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._thread.join()
+        if self._process.stdin:
+            self._process.stdin.close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "shelfwise.cli", "worker", "--with-parent"],
+            stdin=subprocess.PIPE, env=self._environ, start_new_session=True,
+        )  # fmt: skip
+
+    def _watch(self) -> None:
+        wait = RESTART_SECONDS
+        while not self._over.is_set():
+            started = time.monotonic()
+            self._process.wait()
+            if self._over.is_set():
+                return
+            log.warning("the worker ended with %s; it is started again", self._process.returncode)
+            # A worker that dies at once is not started without end at full speed.
+            lived = time.monotonic() - started
+            wait = RESTART_SECONDS if lived > 60 else min(2 * wait, 60.0)
+            if self._over.wait(wait):
+                return
+            if self._process.stdin:
+                self._process.stdin.close()
+            self._process = self._start()

@@ -1,0 +1,127 @@
+"""How a file would be read, before anything is computed from it: for whoever uploads one."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from shelfwise import answer
+from shelfwise.columns import REQUIRED, resolve
+from shelfwise.engines import decode, files, untrusted
+from shelfwise.errors import (
+    InputError,
+    RejectedRowsError,
+    ShelfwiseError,
+    TooLargeError,
+    UnreadableError,
+    UnsupportedError,
+)
+from shelfwise.profile import PROFILES
+from shelfwise.source import open_source
+
+SAMPLE, SHOWN = 200, 20
+WHOLE_JSON = 64 * 2**20
+"""Bytes of JSON that are parsed for a preview; an array has no beginning one could read alone."""
+
+
+def preview(path: Path, kind: str, most_bytes: int) -> dict[str, Any]:
+    """The first rows, which column is taken for what, what is missing, what a repair mends.
+
+    Raises InputError, UnreadableError, UnsupportedError or TooLargeError for a file that is
+    not what it says, or could do harm.
+    """
+    sample, supposed = _sample(path, kind, most_bytes)
+    if sample is None:
+        return {"columns": [], "missing": [], "rows": [], "problems": [], "repaired": [],
+                "read_as": [], "sampled": 0}  # fmt: skip
+    if sample.height == 0:
+        raise InputError("The file has no rows.", "Give at least one product.")
+    names = sample.columns
+    try:
+        renaming, _ = resolve(names)
+        doubt = []
+    except InputError as error:
+        renaming, doubt = {}, [{"pointer": "", "detail": str(error)}]
+    taken = {*names, *renaming.values()} - renaming.keys()
+    problems, repaired = ([], []) if doubt else _judged(sample)
+    return {
+        "columns": [{"name": n, "taken_as": renaming.get(n, n if n in REQUIRED else None)}
+                    for n in names],
+        "missing": [name for name in REQUIRED if name not in taken],
+        "rows": [{n: answer.text(v) for n, v in row.items()}
+                 for row in sample.head(SHOWN).to_dicts()],
+        "problems": doubt + problems,
+        "repaired": repaired,
+        "read_as": supposed,
+        "sampled": sample.height,
+    }  # fmt: skip
+
+
+def _judged(sample: pl.DataFrame) -> tuple[list[dict[str, str]], list[str]]:
+    """What is wrong in the first rows, and what `on_error=repair` would put right."""
+    profile = PROFILES["standard"]
+    try:
+        problems = answer.rejected_rows(open_source(sample, profile, on_error="skip").rejected)
+    except RejectedRowsError as error:
+        problems = [{"pointer": p.pointer, "detail": p.detail} for p in error.problems]
+    except ShelfwiseError as error:
+        return [{"pointer": "", "detail": str(error)}], []
+    try:
+        notices = open_source(sample, profile, on_error="repair").notices if problems else []
+    except ShelfwiseError:
+        notices = []
+    return problems[:SHOWN], [n.message for n in notices if n.code == "repaired"]
+
+
+def _sample(path: Path, kind: str, most_bytes: int) -> tuple[pl.DataFrame | None, list[str]]:
+    if kind == "csv":
+        with path.open("rb") as file:
+            separator, _ = files.header_line(file.readline(1_000_000), "The file")
+        letters = "utf8-lossy" if files.encoding(path) == "utf-8" else "cp1252"
+        options: dict[str, Any] = {"separator": separator, "infer_schema": False}
+        try:
+            rows = pl.read_csv(path, n_rows=SAMPLE, encoding=letters, **options)
+        except pl.exceptions.PolarsError as error:
+            line = (str(error).strip().splitlines() or ["damaged"])[0]
+            raise InputError(f"The CSV cannot be read: {line[:200]}.") from error
+        return rows, files.guessed(path)
+    if kind == "ndjson":
+        with path.open("rb") as file:
+            lines = [line for _, line in zip(range(SAMPLE), file, strict=False)]
+        return _frame(decode.rows_of(b"".join(lines), lines=True)), []
+    if kind == "json":
+        if path.stat().st_size > WHOLE_JSON:
+            return None, []
+        return _frame(decode.rows_of(path.read_bytes(), lines=False)[:SAMPLE]), []
+    if kind == "parquet":
+        untrusted.look_at_parquet(path, None, most_bytes)
+        rows = untrusted.guarded(lambda: pl.scan_parquet(path).head(SAMPLE).collect(), "Parquet")
+        return rows, []
+    if kind == "arrow":
+        rows = untrusted.guarded(lambda: pl.scan_ipc(path).head(SAMPLE).collect(), "Arrow")
+        return rows, []
+    _look_at_xlsx(path, most_bytes)
+    try:
+        return files.read_frame(path, "xlsx").head(SAMPLE), []
+    except UnreadableError as error:
+        raise InputError("The Excel file has no sheet that can be read.") from error
+
+
+def _frame(rows: list[Any]) -> pl.DataFrame:
+    if not all(isinstance(row, dict) for row in rows):
+        raise InputError("A product must be an object.", "Send an array of objects.")
+    return pl.DataFrame(rows, infer_schema_length=None, strict=False)
+
+
+def _look_at_xlsx(path: Path, most_bytes: int) -> None:
+    """Refuse macros, and what would unpack to more than an upload may have."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise InputError("The Excel file is damaged: it is no archive.") from error
+    if any("vbaproject" in part.filename.lower() for part in parts):
+        raise UnsupportedError("The Excel file has macros.", "Save it as .xlsx, without them.")
+    if len(parts) > 10_000 or sum(part.file_size for part in parts) > most_bytes:
+        raise TooLargeError("The Excel file would unpack to too much.", "Save it as CSV.")

@@ -1,0 +1,345 @@
+"""Uploads, jobs and schedules: through a real server with a real worker beside it."""
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from doors import PATH, Answer, ClientDoor, Door, LiveDoor, serving
+from flask.testing import FlaskClient
+from test_v1_runs import get
+
+import shelfwise
+from kinds import shop
+from shelfwise.jobs.worker import run_of
+
+CSV = "text/csv"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def written(rows: list[dict[str, Any]], how: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    getattr(pl.DataFrame(rows), how)(buffer, **options)
+    return buffer.getvalue()
+
+
+BODY = written(shop(40), "write_csv")
+HOMES: dict[str, Path] = {}
+"""Where a server keeps what it has: its folder `open` is beside that."""
+
+
+@pytest.fixture(scope="module")
+def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDoor]:
+    """A server with a worker, which may read one folder."""
+    home = tmp_path_factory.mktemp("working")
+    (home / "open").mkdir()
+    (home / "open" / "shop.csv").write_bytes(BODY)
+    (home / "secret.csv").write_bytes(BODY)
+    (home / "open" / "link.csv").symlink_to(home / "secret.csv")
+    variables = {
+        "SHELFWISE_SOURCES": str(home / "open"),
+        "SHELFWISE_MAX_ROWS": "100",
+        "SHELFWISE_MAX_BODY_BYTES": "20000",
+        "SHELFWISE_MAX_UPLOAD_ROWS": "5000",
+        "SHELFWISE_MAX_UPLOAD_BYTES": "1MB",
+        "SHELFWISE_JOB_WORKERS": "2",
+    }
+    with serving(home, "--worker", **variables) as door:
+        HOMES[door.url] = home
+        yield door
+
+
+@pytest.fixture
+def idle(database_url: str, tmp_path: Path, client_of: Callable[..., FlaskClient]) -> Door:
+    """The application without a worker: what is asked for waits."""
+    return ClientDoor(
+        client_of(
+            data_dir=tmp_path / "kept", database_url=database_url, sources=(str(tmp_path / "in"),)
+        )
+    )
+
+
+def send(door: Door, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    content = b"" if body is None else json.dumps(body).encode()
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return door(content, path=path, method=method, headers=given)
+
+
+def upload(door: Door, body: bytes, kind: str, **headers: str) -> Answer:
+    given = {"Content-Type": kind} | {n.replace("_", "-"): v for n, v in headers.items()}
+    return door(body, path="/v1/uploads?name=shop", headers=given)
+
+
+def over(door: Door, answer: Answer, seconds: float = 60) -> dict[str, Any]:
+    """The job that an answer leads to, once it is over."""
+    assert answer.status == 202, answer.body
+    path, end = answer.headers["location"], time.monotonic() + seconds
+    while True:
+        found = get(door, path)
+        job: dict[str, Any] = found.ok()
+        if job["state"] in ("succeeded", "failed", "cancelled"):
+            assert "retry-after" not in found.headers
+            return job
+        assert found.headers["retry-after"] == "1"
+        assert time.monotonic() < end, job
+        time.sleep(0.2)
+
+
+def test_a_file_is_uploaded_looked_at_and_analyzed(working: LiveDoor) -> None:
+    kept = upload(working, BODY, CSV)
+    assert kept.status == 201
+    shown = kept.json()
+    assert shown["kind"] == "csv"
+    assert shown["bytes"] == len(BODY)
+    assert shown["missing"] == shown["problems"] == []
+    assert {c["name"]: c["taken_as"] for c in shown["columns"]}["units_sold"] == "units_sold"
+    assert len(shown["rows"]) == 20
+    assert get(working, kept.headers["location"]).ok() == shown
+    asked = {"source": {"upload": shown["id"]}, "label": "Uploaded", "as_of": "2026-03-31"}
+    started = send(working, "POST", "/v1/runs", asked)
+    job = over(working, started)
+    assert job["state"] == "succeeded"
+    assert job["progress"] == {"phase": None, "done": 1.0}
+    run = get(working, f"/v1/runs/{job['run_id']}").ok()
+    assert (run["label"], run["as_of"], run["source"]) == ("Uploaded", "2026-03-31", "shop")
+    rows = get(working, f"/v1/runs/{job['run_id']}/products.json?limit=1000").ok()["data"]
+    expected = shelfwise.analyze(shop(40)).to_dict()["data"]
+    scores = {str(r["product_id"]): r["performance_score"] for r in rows}
+    assert scores == {str(r["product_id"]): r["performance_score"] for r in expected}
+
+
+@pytest.mark.parametrize("kind", ["json", "csv", "ndjson", "parquet", "xlsx", "arrow"])
+def test_every_kind_of_file_is_analyzed(working: LiveDoor, kind: str) -> None:
+    media = {"json": "application/json", "csv": CSV, "ndjson": "application/x-ndjson",
+             "parquet": "application/vnd.apache.parquet", "xlsx": XLSX,
+             "arrow": "application/vnd.apache.arrow.file"}  # fmt: skip
+    how = {"json": "write_json", "xlsx": "write_excel", "arrow": "write_ipc"}
+    body = written(shop(30), how.get(kind, f"write_{kind}"))
+    kept = upload(working, body, media[kind])
+    assert kept.status == 201, kept.body
+    assert kept.json()["sampled"] == 30
+    job = over(
+        working, send(working, "POST", "/v1/runs", {"source": {"upload": kept.json()["id"]}})
+    )
+    assert job["state"] == "succeeded", job
+
+
+def test_more_than_is_scored_at_once_becomes_a_job(working: LiveDoor) -> None:
+    many = working(json.dumps(shop(150)).encode(), path=f"{PATH}?label=Many")
+    job = over(working, many)
+    assert get(working, f"/v1/runs/{job['run_id']}").ok()["products"] == 150
+    large = working(json.dumps(shop(400)).encode(), path=PATH)
+    assert get(working, f"/v1/runs/{over(working, large)['run_id']}").ok()["products"] == 400
+    asked = working(json.dumps(shop(3)).encode(), headers={"Prefer": "respond-async"})
+    assert over(working, asked)["state"] == "succeeded"
+
+
+def test_a_job_that_fails_says_why(working: LiveDoor) -> None:
+    bad = [row | {"price": -1} for row in shop(3)]
+    job = over(working, working(json.dumps(bad).encode(), headers={"Prefer": "respond-async"}))
+    assert job["state"] == "failed"
+    assert job["run_id"] is None
+    assert job["error"]["code"] == "rejected_rows"
+    assert job["error"]["error_count"] == 3
+    assert job["error"]["errors"][0]["pointer"] == "/0/price"
+    many = upload(working, written(shop(6_000), "write_csv"), CSV).json()["id"]
+    job = over(working, send(working, "POST", "/v1/runs", {"source": {"upload": many}}))
+    assert "5,000 are allowed" in job["error"]["detail"]
+
+
+def test_repairs_and_other_names_go_with_a_job(working: LiveDoor) -> None:
+    rows = [
+        {"Artikel": r["product_id"], "Name": r["name"], "Verkauft": r["units_sold"],
+         "Preis": f"{r['price']}".replace(".", ","), "Lager": r["stock"]}
+        for r in shop(20)
+    ]  # fmt: skip
+    kept = upload(working, written(rows, "write_csv", separator=";"), CSV).json()
+    assert kept["missing"]
+    assert kept["read_as"] == ["; between cells"]
+    names = {"Artikel": "product_id", "Preis": "price", "Verkauft": "units_sold", "Lager": "stock"}
+    body = {"source": {"upload": kept["id"]}, "on_error": "repair", "columns": names}
+    job = over(working, send(working, "POST", "/v1/runs", body))
+    assert job["state"] == "succeeded", job
+
+
+def test_only_the_folders_that_are_open_are_read(working: LiveDoor) -> None:
+    settings = HOMES[working.url]
+    fine = {"source": {"place": str(settings / "open" / "shop.csv")}}
+    assert over(working, send(working, "POST", "/v1/runs", fine))["state"] == "succeeded"
+    whole = {"source": {"place": str(settings / "open" / "*.none")}}
+    assert over(working, send(working, "POST", "/v1/runs", whole))["state"] == "failed"
+    closed = ("secret.csv", "open/link.csv", "open/../secret.csv", "opener.csv", "")
+    urls = ("/etc/passwd", "postgresql://h/d/t", "file:///etc/passwd", "s3://bucket/x.csv")
+    for place in (*(str(settings / name) for name in closed), *urls):
+        refused = send(working, "POST", "/v1/runs", {"source": {"place": place}}).problem(422)
+        assert "may not be read" in refused["detail"]
+
+
+def test_a_job_waits_for_a_worker_and_can_be_cancelled(idle: Door) -> None:
+    started = idle(json.dumps(shop(3)).encode(), headers={"Prefer": "respond-async"})
+    job = started.json()
+    assert started.status == 202
+    assert job["state"] == "queued"
+    assert get(idle, "/v1/jobs").ok()["data"] == [job]
+    cancelled = send(idle, "DELETE", f"/v1/jobs/{job['id']}").ok()
+    assert cancelled["state"] == "cancelled"
+    assert send(idle, "DELETE", f"/v1/jobs/{job['id']}").ok()["state"] == "cancelled"
+    get(idle, "/v1/jobs/nope").problem(404)
+
+
+def test_a_job_with_a_key_is_started_once(idle: Door) -> None:
+    key = {"Idempotency-Key": "k-1", "Prefer": "respond-async"}
+    first = idle(json.dumps(shop(3)).encode(), headers=key)
+    again = idle(json.dumps(shop(3)).encode(), headers=key)
+    assert first.json()["id"] == again.json()["id"]
+    assert len(get(idle, "/v1/jobs").ok()["data"]) == 1
+    idle(json.dumps(shop(4)).encode(), headers=key).problem(422)
+    body = {"source": {"upload": first.json()["id"]}}
+    jobs = [send(idle, "POST", "/v1/runs", body, Idempotency_Key="k-2").json()["id"]
+            for _ in range(2)]  # fmt: skip
+    assert jobs[0] == jobs[1]
+    assert len(get(idle, "/v1/jobs").ok()["data"]) == 2
+
+
+def test_jobs_are_listed_page_by_page(idle: Door) -> None:
+    kept = upload(idle, BODY, CSV).json()["id"]
+    started = [
+        send(idle, "POST", "/v1/runs", {"source": {"upload": kept}}).json()["id"] for _ in range(5)
+    ]
+    found, path = [], "/v1/jobs?limit=2"
+    while path:
+        answer = get(idle, path)
+        found += [job["id"] for job in answer.ok()["data"]]
+        path = answer.headers.get("link", "").partition(">")[0].removeprefix("<")
+    assert sorted(found) == sorted(started)
+
+
+@pytest.mark.parametrize("option", ["explain=1", "extra=keep", "dry_run=1", "precision=full"])
+def test_what_does_not_go_with_a_job_is_refused(idle: Door, option: str) -> None:
+    answer = idle(json.dumps(shop(3)).encode(), path=f"{PATH}?{option}",
+                  headers={"Prefer": "respond-async"})  # fmt: skip
+    assert "does not go with a job" in answer.problem(422)["detail"]
+
+
+def workbook(*parts: tuple[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts:
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+UPLOADS: dict[str, tuple[str, bytes, int]] = {
+    "empty": (CSV, b"", 400),
+    "header only": (CSV, b"product_id,name\n", 422),
+    "no parquet": ("application/vnd.apache.parquet", b"nonsense", 422),
+    "no excel": (XLSX, b"nonsense", 422),
+    "macros": (XLSX, workbook(("xl/vbaProject.bin", b"x")), 415),
+    "zip bomb": (XLSX, workbook(("xl/worksheets/sheet1.xml", b"0" * 5_000_000)), 413),
+    "no sheet": (XLSX, workbook(("a.txt", b"x")), 422),
+    "stream as file": ("application/vnd.apache.arrow.file", b"\xff\xff\xff\xff", 422),
+    "broken json": ("application/json", b"[{", 400),
+    "no objects": ("application/json", b"[1, 2]", 422),
+    "unknown medium": ("text/html", b"<p>", 415),
+    "too large": (CSV, b"x" * 1_200_000, 413),
+}
+
+
+@pytest.mark.parametrize("name", UPLOADS)
+def test_uploads_that_do_not_fit_are_refused_and_not_kept(
+    client_of: Callable[..., FlaskClient], tmp_path: Path, name: str
+) -> None:
+    door = ClientDoor(client_of(data_dir=tmp_path, max_upload_bytes=1_000_000))
+    kind, body, status = UPLOADS[name]
+    upload(door, body, kind).problem(status)
+    assert list((tmp_path / "uploads").glob("*")) == []
+
+
+def test_gzip_is_unpacked_and_bombs_are_refused(
+    client_of: Callable[..., FlaskClient], tmp_path: Path
+) -> None:
+    import gzip
+
+    door = ClientDoor(client_of(data_dir=tmp_path, max_upload_bytes=1_000_000))
+    packed = {"Content_Encoding": "gzip"}
+    assert upload(door, gzip.compress(BODY), CSV, **packed).json()["bytes"] == len(BODY)
+    upload(door, gzip.compress(b"x" * 50_000_000), CSV, **packed).problem(413)
+    upload(door, gzip.compress(BODY)[:-9], CSV, **packed).problem(400)
+    upload(door, b"nonsense", CSV, **packed).problem(400)
+    upload(door, BODY, CSV, Content_Encoding="br").problem(415)
+
+
+def test_uploads_are_removed(idle: Door) -> None:
+    kept = upload(idle, BODY, CSV)
+    assert send(idle, "DELETE", kept.headers["location"]).status == 204
+    get(idle, kept.headers["location"]).problem(404)
+    send(idle, "POST", "/v1/runs", {"source": {"upload": kept.json()["id"]}}).problem(404)
+
+
+def test_a_schedule_is_added_paused_triggered_and_deleted(idle: Door, tmp_path: Path) -> None:
+    place = {"source": {"place": str(tmp_path / "in" / "shop.csv")}, "label": "Weekly"}
+    asked = {"name": "monday", "cron": "0 6 * * 1", "time_zone": "Europe/Berlin", "run": place}
+    made = send(idle, "POST", "/v1/schedules", asked)
+    assert made.status == 201
+    found = get(idle, made.headers["location"]).ok()
+    assert (found["cron"], found["time_zone"], found["active"]) == ("0 6 * * 1", "Europe/Berlin",
+                                                                   True)  # fmt: skip
+    assert found["request"]["label"] == "Weekly"
+    assert [one["name"] for one in get(idle, "/v1/schedules").ok()["data"]] == ["monday"]
+    send(idle, "POST", "/v1/schedules", asked).problem(422)
+    assert send(idle, "PATCH", "/v1/schedules/monday", {"active": False}).ok()["active"] is False
+    assert send(idle, "PATCH", "/v1/schedules/monday", {"active": True}).ok()["active"] is True
+    assert send(idle, "DELETE", "/v1/schedules/monday").status == 204
+    get(idle, "/v1/schedules/monday").problem(404)
+
+
+@pytest.mark.parametrize(
+    "change", [{"cron": "every day"}, {"cron": "99 99 * * *"}, {"time_zone": "Mars/Olympus"},
+               {"name": "a b"}, {"run": {"source": {"place": "/etc/passwd"}}}, {"run": {}},
+               {"run": {"source": {"upload": "abc"}}}],
+)  # fmt: skip
+def test_schedules_that_do_not_fit_are_refused(
+    idle: Door, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    place = {"source": {"place": str(tmp_path / "in" / "shop.csv")}}
+    asked = {"name": "monday", "cron": "0 6 * * 1", "run": place} | change
+    send(idle, "POST", "/v1/schedules", asked).problem(422)
+    assert get(idle, "/v1/schedules").ok()["data"] == []
+
+
+def test_a_triggered_and_a_timed_schedule_make_runs(working: LiveDoor) -> None:
+    place = {"source": {"place": str(HOMES[working.url] / "open" / "shop.csv")}, "label": "Again"}
+    asked = {"name": "seconds", "cron": "*/2 * * * * *", "run": place}
+    send(working, "POST", "/v1/schedules", asked)
+    try:
+        triggered = send(working, "POST", "/v1/schedules/seconds/trigger")
+        job = over(working, triggered)
+        assert job["state"] == "succeeded"
+        end = time.monotonic() + 60
+        while len(_scheduled(working)) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.5)
+    finally:
+        send(working, "DELETE", "/v1/schedules/seconds")
+    runs = [r for r in get(working, "/v1/runs?limit=1000").ok()["data"] if r["label"] == "Again"]
+    assert {run["origin"] for run in runs} == {"schedule"}
+    assert all(run["id"].isalnum() for run in runs)
+
+
+def _scheduled(door: Door) -> list[dict[str, Any]]:
+    jobs = get(door, "/v1/jobs?limit=1000").ok()["data"]
+    return [job for job in jobs if job["id"].startswith("sched-seconds-2") and job["run_id"]]
+
+
+def test_the_run_of_a_timed_job_sorts_by_its_time() -> None:
+    earlier = run_of("sched-monday-2026-03-02T06:00:00+01:00")
+    later = run_of("sched-monday-trigger-2026-03-02T05:00:00.001+00:00")
+    assert earlier == run_of("sched-monday-2026-03-02T06:00:00+01:00")
+    assert earlier[:12] < later[:12]
+    assert len(earlier) == 22
+    assert run_of("01a20741418d578f8f4226") == "01a20741418d578f8f4226"
