@@ -208,7 +208,7 @@ def test_a_folder_that_cannot_be_written_is_said(
     with Store(settings) as store:
         settings.data_dir.mkdir(exist_ok=True)
         (settings.data_dir / "results").write_text("a file where the folder should be")
-        with pytest.raises(OutputError, match="The results cannot be kept in"):
+        with pytest.raises(OutputError, match="results cannot be written: "):
             store.runs.save(analysis)
         assert store.runs.newest() == ([], None)
 

@@ -1,6 +1,7 @@
 """The commands that serve the API: serve, and demo with a shop made for it."""
 
 import ipaddress
+import os
 import shutil
 import signal
 import sys
@@ -113,16 +114,26 @@ def demo(
     no_serve: Annotated[bool, typer.Option("--no-serve", help="Only write and score.")] = False,
 ) -> None:
     """Make a shop of 500 products, score it, and serve the API."""
+    from shelfwise.cli.keeping import store
     from shelfwise.demo import make_shop, write_shop
 
+    # What the demo keeps stays in its folder, apart from what is kept in earnest.
+    os.environ.setdefault("SHELFWISE_DATA_DIR", str(folder / "data"))
     with busy("Making a shop"):
         paths = write_shop(make_shop(), folder)
         products = str(paths["products"])
         analysis = score(products, period_days=365)
+        with store() as kept:
+            kept.runs.save(analysis, source=products, label="Demo", origin="command line")
+            runs = len(kept.runs.newest(1_000)[0])
     show_analysis(analysis, rows=True)
     out.print(
         f"\nThe shop is in {folder}: {', '.join(p.name for p in paths.values())}.", markup=False
     )
+    times = (
+        "one run is kept" if runs == 1 else f"{runs:,} runs are kept, of this and earlier starts"
+    )
+    out.print(f"In {folder / 'data'} {times}.", markup=False)
     here = "shelfwise" if shutil.which("shelfwise") else sys.argv[0]
     out.print("Try this:", style="bold")
     for command in (f"explain {products} 1001", f"analyze {products} --profile robust"):
@@ -132,7 +143,8 @@ def demo(
     example = '[{"product_id":1,"name":"Lamp","price":20,"units_sold":9,"stock":1}]'
     address = f"http://127.0.0.1:{port or 'PORT'}/product-analysis"
     out.print(
-        f"  curl {address} -H 'Content-Type: application/json' -d '{example}'\n",
+        f"  curl {address} -H 'Content-Type: application/json' -d '{example}'",
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
+    out.print(f"  curl http://127.0.0.1:{port or 'PORT'}/v1/runs\n", markup=False, highlight=False)
     serve("127.0.0.1", port)

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from shelfwise.errors import EngineError, UnreadableError
+from shelfwise.errors import EngineError, OutputError, UnreadableError
 
 Stamp = dict[Path, tuple[int, int]]
 
@@ -70,6 +70,20 @@ def failures(source: Any = None) -> Iterator[None]:
         if home in ("duckdb", "_duckdb") or any(sign in text for sign in _SPARK_CANNOT_READ):
             raise unreadable(named, error) from error
         raise EngineError(f"Spark could not finish: {first_line(error)}") from error
+
+
+@contextmanager
+def writing(place: Path | str, hint: str = "") -> Iterator[None]:
+    """Turns what the system, Polars or DuckDB raises over a full disk into an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{place} cannot be written: {error}.", hint) from error
+    except Exception as error:
+        # Neither is imported here, so their errors are known by their home.
+        if type(error).__module__.partition(".")[0] not in ("polars", "duckdb", "_duckdb"):
+            raise
+        raise OutputError(f"{place} cannot be written: {str(error)[:300]}", hint) from error
 
 
 _SPARK_CANNOT_READ = (

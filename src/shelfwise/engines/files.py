@@ -15,7 +15,7 @@ from typing import IO, Any
 import polars as pl
 
 from shelfwise.engines import decode, frames
-from shelfwise.engines.failures import unreadable
+from shelfwise.engines.failures import unreadable, writing
 from shelfwise.errors import (
     MissingExtraError,
     NotFoundError,
@@ -351,15 +351,9 @@ def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
         raise OutputError(f"{path} is a folder.", "Name a file in it.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        write_to(temporary)
-        temporary.replace(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise OutputError(f"{path} cannot be written: {error}.") from error
-    except Exception as error:
-        # DuckDB is imported only where it is used, so its errors are known by their home.
-        if "duckdb" in type(error).__module__:
-            raise OutputError(f"{path} cannot be written: {str(error)[:300]}") from error
-        raise
+        with writing(path):
+            write_to(temporary)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -16,10 +16,12 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from shelfwise.errors import OutputError, StoreError
+from shelfwise.engines.failures import writing
+from shelfwise.errors import StoreError
 from shelfwise.store.database import Database, now
 from shelfwise.store.schema import artifacts
 
+ROOM = "Make room there, or set SHELFWISE_DATA_DIR."
 GRACE_SECONDS = 24 * 60 * 60.0
 """Age from which a file that the database does not name is rubbish, not work in progress."""
 
@@ -47,20 +49,16 @@ class Results:
         """Put what `write` writes (it returns the rows) under its hash, whole or not at all."""
         temporary = self.folder / f".{secrets.token_hex(8)}.part"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            rows = write(temporary)
-            with temporary.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-                os.fsync(file.fileno())
-                size = os.fstat(file.fileno()).st_size
-            # The same content anew takes the old file's place: its age begins again.
-            temporary.replace(self.path(digest))
-            _sync_folder(self.folder)
-        except OSError as error:
-            raise OutputError(
-                f"The results cannot be kept in {self.folder}: {error.strerror}.",
-                "Make room there, or set SHELFWISE_DATA_DIR.",
-            ) from error
+            with writing(self.folder, ROOM):
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                rows = write(temporary)
+                with temporary.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                    os.fsync(file.fileno())
+                    size = os.fstat(file.fileno()).st_size
+                # The same content anew takes the old file's place: its age begins again.
+                temporary.replace(self.path(digest))
+                _sync_folder(self.folder)
         finally:
             with suppress(OSError):
                 temporary.unlink()

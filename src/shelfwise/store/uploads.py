@@ -12,8 +12,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from shelfwise.errors import NotFoundError, OutputError, StoreError, excerpt
+from shelfwise.engines.failures import writing
+from shelfwise.errors import NotFoundError, StoreError, excerpt
 from shelfwise.store.database import Database, new_id, now
+from shelfwise.store.results import ROOM
 from shelfwise.store.schema import uploads
 
 KEPT = dt.timedelta(days=7)
@@ -57,14 +59,13 @@ class Uploads:
         temporary = self._folder / f".{secrets.token_hex(8)}.part"
         path = self._folder / f"{upload_id}{ENDINGS[kind]}"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write(temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-                size = os.fstat(file.fileno()).st_size
-            temporary.replace(path)
-        except OSError as error:
-            raise _full(self._folder, error) from error
+            with writing(self._folder, ROOM):
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                write(temporary)
+                with temporary.open("rb") as file:
+                    os.fsync(file.fileno())
+                    size = os.fstat(file.fileno()).st_size
+                temporary.replace(path)
         finally:
             with suppress(OSError):
                 temporary.unlink()
@@ -80,13 +81,12 @@ class Uploads:
         """A file that is not kept yet, and the hash of what is in it; gone after the block."""
         temporary = self._folder / f".{secrets.token_hex(8)}.part"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write(temporary)
-            with temporary.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").digest()
+            with writing(self._folder, ROOM):
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                write(temporary)
+                with temporary.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").digest()
             yield temporary, digest
-        except OSError as error:
-            raise _full(self._folder, error) from error
         finally:
             with suppress(OSError):
                 temporary.unlink()
@@ -132,10 +132,3 @@ class Uploads:
                 path.unlink(missing_ok=True)
                 removed += 1
         return removed
-
-
-def _full(folder: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"The upload cannot be kept in {folder}: {error.strerror}.",
-        "Make room there, or set SHELFWISE_DATA_DIR.",
-    )
