@@ -130,10 +130,8 @@ def demo(
     out.print(
         f"\nThe shop is in {folder}: {', '.join(p.name for p in paths.values())}.", markup=False
     )
-    times = (
-        "one run is kept" if runs == 1 else f"{runs:,} runs are kept, of this and earlier starts"
-    )
-    out.print(f"In {folder / 'data'} {times}.", markup=False)
+    kept_ones = "One run is" if runs == 1 else f"{runs:,} runs, of this and earlier starts, are"
+    out.print(f"{kept_ones} kept in {load_settings().data_dir}.", markup=False)
     here = "shelfwise" if shutil.which("shelfwise") else sys.argv[0]
     out.print("Try this:", style="bold")
     for command in (f"explain {products} 1001", f"analyze {products} --profile robust"):
