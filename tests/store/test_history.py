@@ -1,14 +1,19 @@
 """The history of a product: the same whether its files were merged or not, or never written."""
 
 import random
+import subprocess
+import sys
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
 
 import shelfwise
 from kinds import shop
+from shelfwise.engines import parquet
+from shelfwise.settings import Settings
 from shelfwise.store import Store
-from shelfwise.store.history import MERGED
+from shelfwise.store.history import MERGED, History
 from shelfwise.store.schema import runs
 
 
@@ -74,3 +79,58 @@ def test_ids_are_texts_and_locations_are_kept_apart(store: Store) -> None:
 def test_odd_ids_have_no_history(store: Store, product_id: str) -> None:
     save(store, 4, 1)
     assert store.runs.history.of(product_id) == []
+
+
+MERGE = """
+import sys
+from pathlib import Path
+from shelfwise.settings import load_settings
+from shelfwise.store import Store, history
+with Store(load_settings({}, data_dir=Path(sys.argv[1]), database_url=sys.argv[2])) as store:
+    sys.stdin.readline()
+    print(store.runs.history.merge())
+"""
+
+
+def test_processes_that_merge_at_once_keep_each_row_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch, settings_of: Callable[..., Settings]
+) -> None:
+    monkeypatch.setattr(History, "merge", lambda self: 0)
+    ids = [save(store, 6, 1 + n) for n in range(2 * MERGED)]
+    settings = settings_of()
+    command = [sys.executable, "-c", MERGE, str(settings.data_dir), settings.database_url]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    said = [process.communicate("go\n", timeout=60)[0] for process in processes]
+    assert all(process.returncode == 0 for process in processes)
+    assert sum(map(int, said)) >= 1
+    assert [row["run_id"] for row in store.runs.history.of("3")] == ids
+
+
+def test_a_merge_that_comes_too_late_changes_nothing(store: Store) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(History, "merge", lambda self: 0)
+        ids = [save(store, 6, 1 + n) for n in range(MERGED + 1)]
+    mine = store.runs.history
+    files = mine._mergeable()
+    late = mine._results.publish(lambda path: parquet.merge_history(
+        [mine._results.path(name) for name in files], set(ids), path))  # fmt: skip
+    with store.database.write() as connection:  # Another process has merged one of them.
+        connection.execute(runs.update().where(runs.c.id == ids[0]).values(history=None))
+    assert mine._replace(files, late) is False
+    assert [row["run_id"] for row in mine.of("3")] == ids
+
+
+def test_a_history_that_cannot_be_written_does_not_undo_the_run(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(parquet, "write_history", full)
+        kept = save(store, 5, 1)
+    assert "No space left" in caplog.text
+    assert [row["run_id"] for row in store.runs.history.of("2")] == [kept]

@@ -81,6 +81,7 @@ def create_app(
     app.register_error_handler(ShelfwiseError, problems.from_error)
     app.register_error_handler(Refusal, problems.from_refusal)
     app.register_error_handler(HTTPException, problems.from_http)
+    app.register_error_handler(FileNotFoundError, problems.from_missing)
     app.register_error_handler(Exception, _unexpected)
     return app
 

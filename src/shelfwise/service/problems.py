@@ -120,6 +120,12 @@ def from_refusal(refusal: Refusal) -> Response:
     return problem(refusal.status, refusal.code, refusal.detail, headers=refusal.headers)
 
 
+def from_missing(error: FileNotFoundError) -> Response:
+    """The answer where another process has deleted results while they were read."""
+    gone = StoreError("The results were removed while they were read.", "Ask again.")
+    return from_error(gone)
+
+
 def from_http(error: HTTPException) -> Response:
     """The answer to what Flask itself refuses: unknown paths, wrong methods."""
     status = error.code or 500
