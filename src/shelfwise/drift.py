@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from shelfwise.errors import InputError
 from shelfwise.model import Model
 
 BINS = 10
@@ -114,6 +115,11 @@ def drift(products: pl.LazyFrame, model: Model, training: Training | None) -> li
 
 def _metrics(products: pl.LazyFrame, model: Model) -> dict[str, NDArray[np.float64]]:
     names = [scale.metric for scale in model.scales]
+    if missing := sorted(set(names) - set(products.collect_schema().names())):
+        raise InputError(
+            f"The run has no {', '.join(missing)}, which the model weighs.",
+            "Score the products against the model first.",
+        )
     frame = products.select(pl.col(name).cast(pl.Float64) for name in names).collect()
     return {name: frame[name].to_numpy() for name in names}
 

@@ -27,6 +27,7 @@ from shelfwise.settings import load_settings
 VERSION = 1
 TINY = 10 * float(np.finfo(float).eps)
 """Widths below this count as constant, for MinMaxScaler and so for us."""
+LARGEST = 1e300
 TIERS = ("High", "Medium", "Low")
 Tiering = Literal["quota", "kmeans"]
 
@@ -244,14 +245,21 @@ _KEYS = {
 
 
 def _check(model: Model) -> None:
-    numbers = [model.cut_high, model.cut_low, *(x for _, center in model.centers for x in center)]
+    numbers: list[Any] = [x for _, center in model.centers for x in center]
+    numbers += [cut for cut in (model.cut_high, model.cut_low) if cut is not None]
     for scale in model.scales:
         numbers += [scale.weight, scale.low, scale.high, *scale.knots]
         model.profile.metric(scale.metric)
         if scale.scaling not in get_args(Scaling) or scale.better not in ("higher", "lower"):
             raise ValueError("scaling or better")
-    if not all(n is None or (isinstance(n, int | float) and np.isfinite(n)) for n in numbers):
+    if not all(type(n) in (int, float) and abs(n) < LARGEST for n in numbers):
         raise ValueError("a parameter that is no finite number")
+    if any(cut is not None and abs(cut) > 1e9 for cut in (model.cut_high, model.cut_low)):
+        raise ValueError("cuts")
+    if not all(isinstance(name, str) for name in model.withheld):
+        raise ValueError("withheld")
+    if len(model.profile.name) > 200:
+        raise ValueError("the profile's name, which is too long")
     if model.tiering not in ("quota", "kmeans") or not isinstance(model.clip, bool):
         raise ValueError("tiering or clip")
     if any(label not in TIERS or len(c) != len(model.scales) for label, c in model.centers):

@@ -1,6 +1,8 @@
 """How a file would be read, before anything is computed from it: for whoever uploads one."""
 
+import itertools
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ from shelfwise.profile import PROFILES
 from shelfwise.source import open_source
 
 SAMPLE, SHOWN = 200, 20
+LONGEST_LINE = 2**20
+WHOLE_SHEETS = 256 * 2**20
+"""Bytes that the parts of an Excel file may have together."""
 WHOLE_JSON = 64 * 2**20
 """Bytes of JSON that are parsed for a preview; an array has no beginning one could read alone."""
 
@@ -88,7 +93,7 @@ def _sample(path: Path, kind: str, most_bytes: int) -> tuple[pl.DataFrame | None
         return rows, files.guessed(path)
     if kind == "ndjson":
         with path.open("rb") as file:
-            lines = [line for _, line in zip(range(SAMPLE), file, strict=False)]
+            lines = list(itertools.islice(iter(lambda: file.readline(LONGEST_LINE), b""), SAMPLE))
         return _frame(decode.rows_of(b"".join(lines), lines=True)), []
     if kind == "json":
         if path.stat().st_size > WHOLE_JSON:
@@ -111,7 +116,9 @@ def _sample(path: Path, kind: str, most_bytes: int) -> tuple[pl.DataFrame | None
 def _frame(rows: list[Any]) -> pl.DataFrame:
     if not all(isinstance(row, dict) for row in rows):
         raise InputError("A product must be an object.", "Send an array of objects.")
-    return pl.DataFrame(rows, infer_schema_length=None, strict=False)
+    return untrusted.guarded(
+        lambda: pl.DataFrame(rows, infer_schema_length=None, strict=False), "JSON"
+    )
 
 
 def _look_at_xlsx(path: Path, most_bytes: int) -> None:
@@ -119,9 +126,23 @@ def _look_at_xlsx(path: Path, most_bytes: int) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise InputError("The Excel file is damaged: it is no archive.") from error
-    if any("vbaproject" in part.filename.lower() for part in parts):
-        raise UnsupportedError("The Excel file has macros.", "Save it as .xlsx, without them.")
-    if len(parts) > 10_000 or sum(part.file_size for part in parts) > most_bytes:
-        raise TooLargeError("The Excel file would unpack to too much.", "Save it as CSV.")
+            if any("vbaproject" in part.filename.lower() for part in parts):
+                raise UnsupportedError(
+                    "The Excel file has macros.", "Save it as .xlsx, without them."
+                )
+            room = min(most_bytes, WHOLE_SHEETS)
+            if len(parts) > 10_000 or sum(part.file_size for part in parts) > room:
+                raise _bloated()
+            for part in parts:  # What the archive says of its sizes may be a lie.
+                with archive.open(part) as content:
+                    while piece := content.read(2**20):
+                        room -= len(piece)
+                        if room < 0:
+                            raise _bloated()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError,
+            zlib.error) as error:  # fmt: skip
+        raise InputError("The Excel file is damaged.") from error
+
+
+def _bloated() -> TooLargeError:
+    return TooLargeError("The Excel file would unpack to too much.", "Save it as CSV.")

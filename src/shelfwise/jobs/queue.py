@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from shelfwise.engines.failures import masked
 from shelfwise.errors import InputError, NotFoundError, StoreError, excerpt
 from shelfwise.store import Store
 from shelfwise.store.database import Database, new_id, now
@@ -87,7 +88,7 @@ class Schedule:
             "time_zone": self.time_zone,
             "active": self.active,
             "last_fired_at": self.last_fired_at,
-            "request": dict(self.request),
+            "request": _masked(self.request),
         }
 
 
@@ -262,6 +263,13 @@ class Jobs:
             last_fired_at=found.get("last_fired_at"),
             request=json.loads(context) if isinstance(context, str) else context,
         )
+
+
+def _masked(request: Mapping[str, Any]) -> dict[str, Any]:
+    """A request without the password that the place in it may carry."""
+    source = request.get("source") or {}
+    shown = {name: masked(str(value)) for name, value in source.items() if value}
+    return dict(request) | {"source": shown}
 
 
 def serializer() -> Any:

@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,12 @@ def main() -> None:
         outcome = {"problem": {
             "code": "out_of_memory", "detail": "The work needs more memory than a job may take. "
             "Give it more (SHELFWISE_JOB_MEMORY), or send fewer products.",
+            "errors": [], "error_count": 0,
+        }}  # fmt: skip
+    except Exception:
+        traceback.print_exc()  # The worker's log has it.
+        outcome = {"problem": {
+            "code": "internal_error", "detail": "Something went wrong; the worker's log has it.",
             "errors": [], "error_count": 0,
         }}  # fmt: skip
     print(json.dumps(outcome), flush=True)

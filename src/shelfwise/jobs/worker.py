@@ -97,11 +97,16 @@ class Worker:
             for line in self._lines(child, job_id):
                 said = json.loads(line)
                 if "phase" in said:
-                    self._tell(job_id, said["phase"], said["done"])
+                    with contextlib.suppress(StoreError):  # The work goes on without it.
+                        self._tell(job_id, said["phase"], said["done"])
                 else:
                     outcome = said
         if "run_id" in outcome:
             return str(outcome["run_id"])
+        if self._over.is_set():
+            # It was stopped with the worker. No word of that may reach DBOS: the job would
+            # count as failed. The process ends while this waits; another takes the job up.
+            threading.Event().wait()
         problem = outcome.get("problem") or {
             "code": "job_died", "errors": [], "error_count": 0,
             "detail": "The work ended without a word: it was killed, or ran out of memory.",
@@ -114,8 +119,8 @@ class Worker:
     def _child(self, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
         child = subprocess.Popen(
             [sys.executable, "-m", "shelfwise.jobs.work"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env=os.environ | environ,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | environ,
+            start_new_session=True,  # A signal to the worker's group is not meant for it.
         )  # fmt: skip
         self._children.add(child)
         try:
@@ -138,22 +143,22 @@ class Worker:
             said.put(None)
 
         threading.Thread(target=read, daemon=True).start()
-        end = time.monotonic() + self.settings.job_seconds
+        seconds, looked = self.settings.job_seconds, time.monotonic()
+        end = looked + seconds
         while True:
+            if time.monotonic() > end:
+                detail = f"The work took longer than {seconds:g} s (SHELFWISE_JOB_SECONDS)."
+                problem = {"code": "job_too_slow", "detail": detail, "errors": [],
+                           "error_count": 0}  # fmt: skip
+                yield json.dumps({"problem": problem}).encode()
+                return
+            if time.monotonic() > looked + 1.0:
+                looked = time.monotonic()
+                if _cancelled(job_id):
+                    return
             try:
                 line = said.get(timeout=1.0)
             except queue.Empty:
-                status = DBOS.get_workflow_status(job_id)
-                if status is None or status.status == "CANCELLED":
-                    return
-                if time.monotonic() > end:
-                    child.kill()
-                    seconds = self.settings.job_seconds
-                    detail = f"The work took longer than {seconds:g} s (SHELFWISE_JOB_SECONDS)."
-                    problem = {"code": "job_too_slow", "detail": detail, "errors": [],
-                               "error_count": 0}  # fmt: skip
-                    yield json.dumps({"problem": problem}).encode()
-                    return
                 continue
             if line is None:
                 return
@@ -209,6 +214,15 @@ class Worker:
         self.store.close()
 
 
+def _cancelled(job_id: str) -> bool:
+    """Whether somebody has cancelled the job; a database that is away says nothing."""
+    try:
+        status = DBOS.get_workflow_status(job_id)
+    except sa.exc.SQLAlchemyError:
+        return False
+    return status is not None and status.status == "CANCELLED"
+
+
 def run_of(job_id: str) -> str:
     """The id of a job's run: its own; or, where time has started it, made of that time.
 
@@ -261,6 +275,9 @@ def run(
 
         threading.Thread(target=wait, daemon=True).start()
     worker.run(ready)
+    # Steps that were stopped wait for ever, so that they say nothing; nothing waits for them.
+    logging.shutdown()
+    os._exit(0)
 
 
 class Supervised:

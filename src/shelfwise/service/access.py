@@ -50,16 +50,30 @@ def guard() -> None:
                 "undeclared_proxy",
                 "The request came through a proxy. Set SHELFWISE_BEHIND_PROXY and a key first.",
             )
+        _refuse_cross_site(environ)
     if request.endpoint in OPEN:
         return
     g.who, scopes = _asker(settings, _given(environ), key_needed=key_needed)
     declared = ENDPOINTS.get(str(request.endpoint))
-    if declared and declared.scope and not scopes & {declared.scope, "admin"}:
+    if declared and declared.scope and not scopes & {*declared.scope.split(" or "), "admin"}:
         raise Refusal(
             403, "scope_missing", f"This key lacks the scope {declared.scope}; an admin gives it."
         )
     if settings.rate_limit:
         _count(g.who, settings.rate_limit)
+
+
+def _refuse_cross_site(environ: dict[str, str]) -> None:
+    """A page of another site may make a browser here send a request; without a key that counts.
+
+    Programs send neither header.
+    """
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    origin = environ.get("HTTP_ORIGIN", "")
+    foreign = bool(origin) and origin.partition("://")[2] != environ.get("HTTP_HOST", "")
+    if foreign or environ.get("HTTP_SEC_FETCH_SITE", "") in ("cross-site", "same-site"):
+        raise Refusal(403, "cross_site", "Requests from pages of other sites are refused.")
 
 
 def audited(action: str, target: str, **detail: object) -> None:

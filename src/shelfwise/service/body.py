@@ -109,7 +109,7 @@ def save_body(environ: dict[str, Any], limit: int, path: Path) -> None:
             Accept_Encoding="gzip",
         )
     declared = environ.get("CONTENT_LENGTH") or ""
-    if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
+    if declared.isascii() and declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
         raise too_large(limit, "SHELFWISE_MAX_UPLOAD_BYTES")
     stream, unpacker = environ["wsgi.input"], zlib.decompressobj(wbits=31)
     read = written = 0
@@ -130,7 +130,7 @@ def save_body(environ: dict[str, Any], limit: int, path: Path) -> None:
                 if written > limit:
                     raise too_large(limit, "SHELFWISE_MAX_UPLOAD_BYTES")
                 file.write(piece)
-    if declared.isdigit() and read < int(declared):
+    if declared.isascii() and declared.isdigit() and read < int(declared):
         raise UnreadableError(f"The body ended after {read:,} of {int(declared):,} bytes.")
     if encoding == "gzip" and not unpacker.eof:
         raise UnreadableError("The gzip body ends early.")

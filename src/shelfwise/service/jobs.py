@@ -1,7 +1,9 @@
 """/v1/jobs, /v1/uploads and /v1/schedules: what takes longer than a request."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from flask import Blueprint, Response, current_app, request
@@ -93,29 +95,48 @@ def as_request(asked: NewRun, origin: str = "api") -> dict[str, Any]:
     source = asked.source
     if (source.upload is UNSET) is (source.place is UNSET):
         raise InputError("Give either source.upload or source.place.")
+    found: dict[str, Any] = msgspec.to_builtins(asked)
     if source.upload is not UNSET:
         store().uploads.get(source.upload)
     else:
-        _allowed(str(source.place), settings.sources)
+        found["source"]["place"] = allowed(str(source.place), settings.sources)
     if asked.model is not None:
         store().models.get(asked.model)
-    found: dict[str, Any] = msgspec.to_builtins(asked)
+    if asked.as_of is not None:
+        try:
+            dt.date.fromisoformat(asked.as_of)
+        except ValueError as error:
+            raise InputError(f"as_of is {asked.as_of}: there is no such day.") from error
     return found | {"origin": origin, "max_rows": settings.max_upload_rows}
 
 
-def _allowed(place: str, allowed: tuple[str, ...]) -> None:
-    """InputError for a file or a database that the settings do not open to requests."""
+def allowed(place: str, sources: tuple[str, ...]) -> str:
+    """The place, resolved; InputError where the settings do not open it to requests.
+
+    A folder opens what is in it, after links are followed. A URL opens what has the same
+    scheme, user and host, and a path that is its own or begins with it and a slash.
+    """
     if urls.is_url(place):
-        fine = any(urls.is_url(one) and place.startswith(one) for one in allowed)
+        if any(_within(place, one) for one in sources if urls.is_url(one)):
+            return place
     else:
         path = Path(place).resolve()
-        folders = [Path(one).resolve() for one in allowed if not urls.is_url(one)]
-        fine = any(path == folder or folder in path.parents for folder in folders)
-    if not fine:
-        raise InputError(
-            "This place may not be read over HTTP.",
-            "SHELFWISE_SOURCES lists the folders and URLs that may; or upload the file.",
-        )
+        folders = [Path(one).resolve() for one in sources if not urls.is_url(one)]
+        if any(path == folder or folder in path.parents for folder in folders):
+            return str(path)
+    raise InputError(
+        "This place may not be read over HTTP.",
+        "SHELFWISE_SOURCES lists the folders and URLs that may; or upload the file.",
+    )
+
+
+def _within(place: str, source: str) -> bool:
+    asked, opened = urlsplit(place), urlsplit(source)
+    same = (asked.scheme.lower(), asked.netloc) == (opened.scheme.lower(), opened.netloc)
+    steps = unquote(asked.path).replace("\\", "/").split("/")
+    base = opened.path.rstrip("/")
+    inside = asked.path == opened.path or asked.path.startswith(f"{base}/")
+    return same and inside and ".." not in steps and asked.query == opened.query
 
 
 @endpoint(
@@ -141,7 +162,7 @@ def start_run() -> Response:
 
 @endpoint(
     api, "GET", "/v1/jobs",
-    scope="read",
+    scope="read or analyze",
     summary="Jobs, newest first.",
     query=ROWS,
     answers=answers("JobPage", "A page of jobs."),
@@ -157,7 +178,7 @@ def list_jobs() -> Response:
 
 @endpoint(
     api, "GET", "/v1/jobs/{job_id}",
-    scope="read",
+    scope="read or analyze",
     summary="How far a job is; look again after Retry-After seconds.",
     answers=answers("Job", "The job."),
     errors=NO_JOB,
@@ -226,7 +247,7 @@ def upload() -> Response:
 
 @endpoint(
     api, "GET", "/v1/uploads/{upload_id}",
-    scope="read",
+    scope="read or analyze",
     summary="An upload, and how it would be read.",
     answers=answers("Upload", "The upload."),
     errors=NO_UPLOAD | {"422": "It cannot be read."},

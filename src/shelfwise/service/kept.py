@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from threading import Lock
 
 from flask import Flask, current_app, g, request
+from werkzeug.exceptions import HTTPException
 
+from shelfwise.errors import ShelfwiseError
 from shelfwise.jobs.queue import Jobs
 from shelfwise.service.problems import Refusal
 from shelfwise.store import Store
@@ -91,7 +93,9 @@ def once(body: bytes = b"") -> Iterator[Attempt]:
     attempt = Attempt(result_id, standing is Standing.DONE)
     try:
         yield attempt
-    except BaseException:
+    except (ShelfwiseError, Refusal, HTTPException):
+        # It was refused, so it may come again at once. After anything else nobody knows how
+        # far it came: then its key is free when the lease is over, and its id stays the same.
         if not attempt.repeated:
             known.end(g.who, key, done=False)
         raise

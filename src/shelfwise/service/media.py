@@ -1,5 +1,6 @@
 """Tables over HTTP: which media types come in, and how products go out."""
 
+import itertools
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -44,8 +45,14 @@ def write(frame: pl.LazyFrame | pl.DataFrame, kind: str, *, raw: bool = False) -
     """The bytes of a table, part by part where the format allows it.
 
     Text cells of CSV that a spreadsheet would take for formulas get an apostrophe before
-    them, unless `raw`. XLSX has texts as texts always.
+    them, unless `raw`. XLSX has texts as texts always. The first part is made at once, so
+    that what cannot be written is an error before the answer has begun.
     """
+    parts = _write(frame, kind, raw=raw)
+    return itertools.chain([next(parts, b"")], parts)
+
+
+def _write(frame: pl.LazyFrame | pl.DataFrame, kind: str, *, raw: bool) -> Iterator[bytes]:
     lazy = frame.lazy()
     if kind == "csv":
         yield from _csv(lazy, raw=raw)
@@ -75,9 +82,13 @@ def _csv(frame: pl.LazyFrame, *, raw: bool) -> Iterator[bytes]:
     if not raw:
         texts = [name for name, dtype in schema.items() if dtype == pl.String]
         frame = frame.with_columns(_tame(pl.col(name)).alias(name) for name in texts)
-        names = pl.Series(schema.names())
-        tame = pl.select(_tame(pl.lit(names))).to_series()
-        frame = frame.rename(dict(zip(names, tame, strict=True)))
+        tame = pl.select(_tame(pl.lit(pl.Series(schema.names())))).to_series().to_list()
+        renamed: dict[str, str] = {}
+        for name, shown in zip(schema.names(), tame, strict=True):
+            while shown in renamed.values():
+                shown += "'"  # Two names that differ in the apostrophe alone.
+            renamed[name] = shown
+        frame = frame.rename(renamed)
     yield _bytes(frame.head(0).collect().write_csv)
     for part in _parts(frame):
         if part.height:

@@ -87,10 +87,10 @@ def add_model() -> Response:
         if attempt.repeated:
             found = store().models.get(attempt.result_id)
         elif asked.parameters is UNSET:
-            found = store().train(asked.name, str(asked.run), alias)
+            found = store().train(asked.name, str(asked.run), alias, attempt.result_id)
         else:
             model = Model.from_parameters(asked.parameters)
-            found = store().models.add(asked.name, model, alias=alias)
+            found = store().models.add(asked.name, model, alias=alias, request_id=attempt.result_id)
         attempt.result_id = f"{found.name}@{found.version}"
         if not attempt.repeated:
             audited("model.add", attempt.result_id)

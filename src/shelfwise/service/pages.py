@@ -1,14 +1,18 @@
 """What says how the service is, and what it can: probes, the document, the page for people."""
 
+import logging
+
 import msgspec
 from flask import Blueprint, Response, current_app, render_template, request
 
 from shelfwise import __version__
+from shelfwise.errors import StoreError
 from shelfwise.service import problems
 from shelfwise.service.contract import answers, endpoint
 from shelfwise.service.kept import store
 from shelfwise.service.schemas import EXAMPLE, MEANINGS
 
+log = logging.getLogger("shelfwise.service")
 api = Blueprint("pages", __name__)
 
 
@@ -36,7 +40,14 @@ def readyz() -> Response:
         return problems.problem(
             503, "draining", "The server is stopping.", headers={"Retry-After": "5"}
         )
-    store().database.version()
+    try:
+        store().database.version()
+    except StoreError as error:
+        # Whoever asks without a key need not know where the database is.
+        log.warning("not ready: %s", error)
+        return problems.problem(
+            503, error.code, "The database does not answer.", headers={"Retry-After": "5"}
+        )
     return _status("ready")
 
 

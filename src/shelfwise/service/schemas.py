@@ -47,7 +47,7 @@ PAGE = {
 
 ROWS = PAGE | {
     "after": parameter(
-        "What `next` of the page before said.", type="integer", minimum=0, maximum=10**12
+        "What `next` of the page before said.", type="integer", minimum=0, maximum=2_000_000_000
     ),
 }
 """Query parameters of rows that stay as they are."""

@@ -100,7 +100,7 @@ def _wants_job(settings: Settings) -> bool:
     """Whether the request asks for a job, or its body is too large for an answer at once."""
     preferred = "respond-async" in request.headers.get("Prefer", "").lower()
     length = request.environ.get("CONTENT_LENGTH") or "0"
-    large = length.isdigit() and int(length[:18]) > settings.max_body_bytes
+    large = length.isascii() and length.isdigit() and int(length[:18]) > settings.max_body_bytes
     return preferred or (large and settings.max_upload_bytes > settings.max_body_bytes)
 
 
@@ -115,6 +115,8 @@ def _as_job(kind: str, options: dict[str, Any], write: Callable[[Path], None]) -
     if refused := [name for name in ("extra", "dry_run", "explain", "precision", "raw")
                    if options[name]]:  # fmt: skip
         raise InputError(f"{refused[0]} does not go with a job.", "Ask for it with the results.")
+    if options["model"]:
+        store().models.get(options["model"])  # Before the body is stored.
     with store().uploads.arriving(write) as (arrived, digest), once(digest) as attempt:
         if not attempt.repeated:
             store().uploads.add(kind, f"request.{kind}", arrived.replace, attempt.result_id)
@@ -136,27 +138,28 @@ def _at_once(
     kind: str, wanted: str, body: bytes, options: dict[str, Any], settings: Settings
 ) -> Response:
     """Score the products while the client waits."""
+    if options["save"] == "1" and options["dry_run"] != "1":
+        return _saved(kind, wanted, body, options, settings)
+    idempotency_key()  # It has no work here, but a wrong one is a mistake all the same.
     model = _model(options)
-    profile = model.profile if model else PROFILES[options["profile"] or "standard"]
-    opened = _records if kind == "json" else _table(kind)
-    source, valid = opened(body, profile, options, settings)
+    source, valid = _opened(kind, body, model, options, settings)
+    if options["label"]:  # Of rows enough for a job it is the job's.
+        raise InputError("label goes with save=1.")
     if options["dry_run"] == "1":
         return Response(msgspec.json.encode(valid), content_type=media.JSON)
-    analysis = analyze_source(
-        source,
-        profile,
-        tiering=options["tiering"] or "quota",
-        model=model,
-        period=options["period_days"],
-        coreset_rows=settings.coreset_rows,
-    )
-    current_app.extensions["shelfwise numbers"].products.inc(analysis.table.height)
-    if options["save"] != "1":
-        idempotency_key()  # It has no work here, but a wrong one is a mistake all the same.
-        if options["label"]:
-            raise InputError("label goes with save=1.")
-        return _answer(analysis, wanted, options)
+    return _answer(_scored(source, model, options, settings), wanted, options)
+
+
+def _saved(
+    kind: str, wanted: str, body: bytes, options: dict[str, Any], settings: Settings
+) -> Response:
+    """Score the products and keep the run; once for an Idempotency-Key."""
     with once(body) as attempt:
+        # An alias may point elsewhere by now; the answer is that of the run that was kept.
+        again = attempt.repeated and options["model"]
+        model = store().runs.get(attempt.result_id).model if again else _model(options)
+        source, _ = _opened(kind, body, model, options, settings)
+        analysis = _scored(source, model, options, settings)
         kept = store().runs.save(
             analysis, source="a request", label=options["label"], origin="api",
             run_id=attempt.result_id,
@@ -166,6 +169,31 @@ def _at_once(
     response = _answer(analysis, wanted, options, run_id=kept.id)
     response.headers["Location"] = f"/v1/runs/{kept.id}"
     return response
+
+
+def _opened(
+    kind: str, body: bytes, model: Model | None, options: dict[str, Any], settings: Settings
+) -> tuple[Source, dict[str, Any]]:
+    """The checked rows, and what a dry run says of them."""
+    profile = model.profile if model else PROFILES[options["profile"] or "standard"]
+    opened = _records if kind == "json" else _table(kind)
+    return opened(body, profile, options, settings)
+
+
+def _scored(
+    source: Source, model: Model | None, options: dict[str, Any], settings: Settings
+) -> Analysis:
+    profile = model.profile if model else PROFILES[options["profile"] or "standard"]
+    analysis = analyze_source(
+        source,
+        profile,
+        tiering=options["tiering"] or "quota",
+        model=model,
+        period=options["period_days"],
+        coreset_rows=settings.coreset_rows,
+    )
+    current_app.extensions["shelfwise numbers"].products.inc(analysis.table.height)
+    return analysis
 
 
 def _model(options: dict[str, Any]) -> Model | None:

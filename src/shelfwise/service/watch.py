@@ -18,6 +18,7 @@ from shelfwise.service.problems import request_id
 api = Blueprint("watch", __name__)
 log = structlog.stdlib.get_logger("shelfwise.request")
 NAMES = ("shelfwise", "waitress")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 
@@ -85,12 +86,13 @@ def end(response: Response) -> Response:
     # An unknown path is no label: whoever asks could make any number of them.
     route = declared.path if declared else str(request.endpoint or "unknown")
     numbers: Numbers = current_app.extensions["shelfwise numbers"]
-    numbers.requests.labels(request.method[:10], route, response.status_code).inc()
+    method = request.method if request.method in METHODS else "other"
+    numbers.requests.labels(method, route, response.status_code).inc()
     numbers.seconds.labels(route).observe(seconds)
     if logging.getLogger("shelfwise.request").isEnabledFor(logging.INFO):
         log.info(
             "request",
-            method=request.method[:10],
+            method=method,
             route=route,
             status=response.status_code,
             milliseconds=round(1000 * seconds, 2),

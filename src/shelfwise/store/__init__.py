@@ -66,11 +66,15 @@ class Store:
         self.audit = Audit(self.database)
         self.idempotency = Idempotency(self.database, settings.request_seconds * 2)
 
-    def train(self, name: str, run_id: str, alias: str | None = None) -> Version:
+    def train(
+        self, name: str, run_id: str, alias: str | None = None, request_id: str | None = None
+    ) -> Version:
         """Keep the model that a run was scored with, and how its products were spread."""
         run = self.runs.get(run_id)
         training = Training.of(self.runs.products(run.id), run.model)
-        return self.models.add(name, run.model, run_id=run.id, training=training, alias=alias)
+        return self.models.add(
+            name, run.model, run_id=run.id, training=training, alias=alias, request_id=request_id
+        )
 
     def drift(self, run_id: str, model: str) -> list[MetricDrift]:
         """How far the products of a run have moved from those that a model was fitted on."""

@@ -34,7 +34,13 @@ class Database:
         if self.is_sqlite:
             given["connect_args"] = {"timeout": BUSY_SECONDS}
         else:
-            given["connect_args"] = {"connect_timeout": 5}
+            # A network that falls silent must not hold a request for ever.
+            given["connect_args"] = {
+                "connect_timeout": 5,
+                "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+                "tcp_user_timeout": 20_000,
+                "options": "-c statement_timeout=120000",
+            }  # fmt: skip
         try:
             self._engine = sa.create_engine(self.url, **given)
         except ModuleNotFoundError as error:
@@ -79,7 +85,7 @@ class Database:
         config = _alembic()
         if self.version() == (head := self.newest()):
             return head
-        with self.write() as connection:
+        with self._complaints(), self._engine.connect() as connection, self._unchecked(connection):
             self.lock(connection)
             config.attributes["connection"] = connection
             try:
@@ -90,6 +96,27 @@ class Database:
                     "A newer Shelfwise has written it: install that one, or another database.",
                 ) from error
         return head
+
+    @contextmanager
+    def _unchecked(self, connection: sa.Connection) -> Iterator[None]:
+        """A transaction that may make tables anew.
+
+        SQLite alters a table by copying and dropping it; with foreign keys on, the drop would
+        clear what refers to its rows. They are checked at the end instead.
+        """
+        raw: Any = connection.connection.dbapi_connection
+        if self.is_sqlite:
+            raw.execute("PRAGMA foreign_keys=OFF")  # Within a transaction it has no effect.
+        try:
+            with connection.begin():
+                yield
+                if self.is_sqlite:
+                    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+                    if broken:
+                        raise StoreError(f"The upgrade would break references: {broken[:3]}.")
+        finally:
+            if self.is_sqlite:
+                raw.execute("PRAGMA foreign_keys=ON")
 
     def version(self) -> str | None:
         """The version of the tables as they are; None for an empty database."""

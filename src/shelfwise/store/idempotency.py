@@ -49,7 +49,10 @@ class Idempotency:
                 return Standing.NEW, str(values["result_id"])
             except exc.IntegrityError:
                 wanted = sa.select(idempotency).where(idempotency.c.key_sha256 == place)
-                found = connection.execute(wanted.with_for_update()).mappings().one()
+                row = connection.execute(wanted.with_for_update()).mappings().first()
+            if row is None:  # The other request was refused just now: its key is free.
+                return Standing.RUNNING, str(values["result_id"])
+            found = row
             if found["request_sha256"] != digest:
                 return Standing.OTHER, found["result_id"]
             if found["done"]:

@@ -61,8 +61,9 @@ class Models:
         run_id: str | None = None,
         training: Training | None = None,
         alias: str | None = None,
+        request_id: str | None = None,
     ) -> Version:
-        """Keep a model as the next version of a name.
+        """Keep a model as the next version of a name; once for each `request_id`.
 
         The first version becomes `current`; a later one only where `alias` says so, so that
         nobody's scores change unasked. `training` is what drift is measured against.
@@ -70,6 +71,10 @@ class Models:
         _must_fit("model name", name)
         with self._database.write() as connection:
             self._database.lock(connection)
+            if request_id:
+                there = sa.select(models).where(models.c.request_id == request_id)
+                if row := connection.execute(there).mappings().first():
+                    return _version(row, _aliases(connection, row["name"]))
             newest = sa.select(sa.func.max(models.c.version)).where(models.c.name == name)
             version = (connection.scalar(newest) or 0) + 1
             connection.execute(
@@ -81,6 +86,7 @@ class Models:
                     parameters_sha256=model.parameters_sha256,
                     run_id=run_id,
                     training=training.to_dict() if training else None,
+                    request_id=request_id,
                 )
             )
             for chosen in {alias, CURRENT if version == 1 else None} - {None}:
@@ -120,6 +126,7 @@ class Models:
         """Let an alias point at a version: a new one to roll out, an old one to roll back."""
         found = self.get(f"{name}@{version}")
         with self._database.write() as connection:
+            self._database.lock(connection)
             _point(connection, name, alias, found.version)
         return self.get(f"{name}@{alias}")
 

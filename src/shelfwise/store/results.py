@@ -105,10 +105,11 @@ class Results:
                 ours = path.suffix in (".parquet", ".part")
                 if not ours or (path.suffix == ".parquet" and path.stem in named):
                     continue
-                age = time.time() - path.stat().st_mtime
-                if path.stem in released or age > grace:
-                    path.unlink(missing_ok=True)
-                    removed += 1
+                with suppress(FileNotFoundError):  # A save has moved or removed it.
+                    age = time.time() - path.stat().st_mtime
+                    if path.stem in released or age > grace:
+                        path.unlink()
+                        removed += 1
         return removed
 
 

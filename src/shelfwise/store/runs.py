@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from shelfwise.analysis import Analysis
 from shelfwise.engines import parquet
 from shelfwise.engines.failures import masked
-from shelfwise.errors import InputError, NotFoundError, StoreError, excerpt
+from shelfwise.errors import InputError, NotFoundError, OutputError, StoreError, excerpt
 from shelfwise.model import Model
 from shelfwise.notices import Notice
 from shelfwise.store.database import Database, new_id, now
@@ -21,6 +22,7 @@ from shelfwise.store.history import History
 from shelfwise.store.results import Artifact, Results
 from shelfwise.store.schema import artifacts, runs
 
+log = logging.getLogger("shelfwise.store")
 LATEST = "latest"
 MAX_LABEL, MAX_SOURCE = 200, 300
 
@@ -145,7 +147,10 @@ class Runs:
             raise StoreError("The results were removed while they were saved.", "Try again.")
         kept = self.get(str(values["id"]))
         self.history.add(kept.id, self._results.must_exist(kept.results))
-        self.retain()
+        try:
+            self.retain()
+        except (OutputError, StoreError, OSError) as error:
+            log.warning("runs beyond their time were not deleted: %s", error)
         return kept
 
     def get(self, run_id: str = LATEST) -> Run:
@@ -187,7 +192,8 @@ class Runs:
         run = self.get(run_id)
         if run.pinned:
             raise InputError(f"Run {run.id} is pinned.", "Unpin it first.")
-        self._delete([run.id])
+        if not self._delete([run.id]):
+            raise InputError(f"Run {run.id} is pinned.", "Unpin it first.")
 
     def retain(self) -> int:
         """Delete what the settings do not keep: runs beyond the last N, older than D days.
@@ -207,9 +213,7 @@ class Runs:
             and not pinned
             and ((self._keep and place >= self._keep) or (self._keep_days and created_at < oldest))
         ]
-        if gone:
-            self._delete(gone)
-        return len(gone)
+        return self._delete(gone) if gone else 0
 
     def products(self, run_id: str = LATEST) -> pl.LazyFrame:
         """The scored products by rank, read from their file as far as they are asked for."""
@@ -252,11 +256,15 @@ class Runs:
             row = connection.execute(wanted).mappings().first()
         return _run(row) if row else None
 
-    def _delete(self, ids: list[str]) -> None:
-        """Rows first, then files: a crash between leaves files that nobody names."""
+    def _delete(self, ids: list[str]) -> int:
+        """Rows first, then files: a crash between leaves files that nobody names.
+
+        Runs that are pinned stay; how many were deleted.
+        """
         with self._database.write() as connection:
             self._database.lock(connection)
-            connection.execute(runs.delete().where(runs.c.id.in_(ids)))
+            loose = runs.c.id.in_(ids) & runs.c.pinned.is_(False)
+            deleted = connection.execute(runs.delete().where(loose)).rowcount
             rejected = sa.select(runs.c.rejected).where(runs.c.rejected.isnot(None))
             history = sa.select(runs.c.history).where(runs.c.history.isnot(None))
             in_use = sa.union(sa.select(runs.c.results), rejected, history)
@@ -264,6 +272,7 @@ class Runs:
             gone = set(connection.scalars(sa.select(artifacts.c.sha256).where(unused)))
             connection.execute(artifacts.delete().where(unused))
         self._results.sweep(self._database, gone)
+        return deleted
 
 
 _REJECTED = {"row": pl.Int64, "column": pl.String, "value": pl.String, "reason": pl.String}

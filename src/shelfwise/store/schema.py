@@ -88,6 +88,7 @@ models = sa.Table(
     sa.Column("parameters_sha256", HASH, nullable=False),
     sa.Column("run_id", ID, sa.ForeignKey("runs.id", ondelete="SET NULL"), index=True),
     sa.Column("training", sa.JSON),
+    sa.Column("request_id", ID, unique=True),
 )
 
 model_aliases = sa.Table(
@@ -149,7 +150,7 @@ uploads = sa.Table(
 job_progress = sa.Table(
     "job_progress",
     metadata,
-    sa.Column("job_id", ID, primary_key=True),
+    sa.Column("job_id", sa.String(200), primary_key=True),
     sa.Column("phase", NAME, nullable=False),
     sa.Column("done", sa.Float),
     sa.Column("at", Utc, nullable=False),

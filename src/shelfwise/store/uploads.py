@@ -72,6 +72,10 @@ class Uploads:
         values = {"id": upload_id, "created_at": now(), "name": name[:255], "kind": kind,
                   "bytes": size}  # fmt: skip
         with self._database.write() as connection:
+            self._database.lock(connection)
+            there = sa.select(uploads).where(uploads.c.id == upload_id)
+            if row := connection.execute(there).mappings().first():
+                return Upload(**row)
             connection.execute(uploads.insert().values(values))
         self.sweep()
         return Upload(**values)  # type: ignore[arg-type]  # just made
@@ -128,7 +132,8 @@ class Uploads:
         day_ago = (now() - dt.timedelta(days=1)).timestamp()
         for path in self._folder.glob("*"):
             ours = path.suffix in (".part", *ENDINGS.values())
-            if ours and path.stem not in named and path.stat().st_mtime < day_ago:
-                path.unlink(missing_ok=True)
-                removed += 1
+            with suppress(FileNotFoundError):  # Another process has moved or removed it.
+                if ours and path.stem not in named and path.stat().st_mtime < day_ago:
+                    path.unlink()
+                    removed += 1
         return removed

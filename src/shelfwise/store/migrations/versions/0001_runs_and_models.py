@@ -49,6 +49,8 @@ def upgrade() -> None:
         sa.Column("parameters_sha256", sa.String(64), nullable=False),
         sa.Column("run_id", sa.String(64), sa.ForeignKey("runs.id", ondelete="SET NULL")),
         sa.Column("training", sa.JSON),
+        sa.Column("request_id", sa.String(64)),
+        sa.UniqueConstraint("request_id", name="uq_models_request_id"),
     )
     op.create_index("ix_models_run_id", "models", ["run_id"])
     op.create_table(

@@ -21,7 +21,7 @@ def upgrade() -> None:
     op.create_index("ix_uploads_created_at", "uploads", ["created_at"])
     op.create_table(
         "job_progress",
-        sa.Column("job_id", sa.String(64), primary_key=True),
+        sa.Column("job_id", sa.String(200), primary_key=True),
         sa.Column("phase", sa.String(64), nullable=False),
         sa.Column("done", sa.Float),
         sa.Column("at", moment, nullable=False),
