@@ -114,6 +114,24 @@ def test_a_job_survives_the_worker_that_dies_over_it(settings: Settings) -> None
         jobs.close()
 
 
+def test_a_worker_that_is_stopped_gives_its_job_back(settings: Settings) -> None:
+    """SIGTERM in the middle of the work, as every deployment sends it: nothing fails."""
+    with Store(settings) as store:
+        jobs = Jobs(store)
+        upload = store.uploads.add("parquet", "shop", pl.DataFrame(shop(25)).write_parquet)
+        ids = []
+        for _ in range(3):
+            with working(settings) as (worker,):
+                ids.append(jobs.enqueue({"source": {"upload": upload.id}}).id)
+                until(lambda: jobs.get(ids[-1]).state == "running", 30)
+                worker.terminate()
+                assert worker.wait(20) == 0
+        with working(settings):
+            until(lambda: all(jobs.get(one).is_over for one in ids), 60)
+        assert [jobs.get(one).state for one in ids] == ["succeeded"] * 3
+        jobs.close()
+
+
 def test_a_running_job_is_stopped_when_it_is_cancelled_or_too_slow(settings: Settings) -> None:
     from dataclasses import replace
 

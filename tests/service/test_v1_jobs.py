@@ -16,7 +16,9 @@ from test_v1_runs import get
 
 import shelfwise
 from kinds import shop
+from shelfwise.errors import InputError
 from shelfwise.jobs.worker import run_of
+from shelfwise.service.jobs import allowed
 
 CSV = "text/csv"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -343,3 +345,70 @@ def test_the_run_of_a_timed_job_sorts_by_its_time() -> None:
     assert earlier[:12] < later[:12]
     assert len(earlier) == 22
     assert run_of("01a20741418d578f8f4226") == "01a20741418d578f8f4226"
+
+
+PLACES = [
+    ("file:///data/shop/a.csv", "file:///data/shop", True),
+    ("file:///data/shop/../../etc/x.csv", "file:///data/shop/", False),
+    ("file:///data/shop/%2e%2e/x.csv", "file:///data/shop/", False),
+    ("file:///data/shopper/a.csv", "file:///data/shop", False),
+    ("s3://bucket/shop/a.parquet", "s3://bucket/shop", True),
+    ("s3://bucket/shop-secret/a.parquet", "s3://bucket/shop", False),
+    ("s3://bucket.evil/shop/a.parquet", "s3://bucket", False),
+    ("postgresql://db/shop/products", "postgresql://db/shop", True),
+    ("postgresql://db.evil.example/a/t", "postgresql://db", False),
+    ("postgresql://x@db/a/t", "postgresql://db", False),
+    ("postgresql://db/shop/t?host=evil", "postgresql://db/shop", False),
+]
+
+
+@pytest.mark.parametrize(("place", "source", "fine"), PLACES)
+def test_a_url_is_open_as_a_whole_step_of_its_path(place: str, source: str, fine: bool) -> None:
+    if fine:
+        assert allowed(place, (source,)) == place
+    else:
+        with pytest.raises(InputError, match="may not be read"):
+            allowed(place, (source,))
+
+
+def test_a_schedule_shows_no_password_and_may_have_a_long_name(
+    client_of: Callable[..., FlaskClient], tmp_path: Path, database_url: str
+) -> None:
+    place = "postgresql://me:hush-hush@db/shop/products"
+    door = ClientDoor(
+        client_of(
+            data_dir=tmp_path / "kept", database_url=database_url,
+            sources=("postgresql://me:hush-hush@db/shop",),
+        )
+    )  # fmt: skip
+    name = "n" * 64
+    asked = {"name": name, "cron": "0 6 * * 1", "run": {"source": {"place": place}}}
+    assert send(door, "POST", "/v1/schedules", asked).status == 201
+    assert b"hush" not in get(door, "/v1/schedules").body
+    triggered = send(door, "POST", f"/v1/schedules/{name}/trigger")
+    assert triggered.status == 202
+    assert get(door, triggered.headers["location"]).ok()["state"] == "queued"
+
+
+def test_a_day_that_is_none_and_a_model_that_is_none_leave_nothing_behind(
+    idle: Door, tmp_path: Path
+) -> None:
+    kept = upload(idle, BODY, CSV).json()["id"]
+    asked = {"source": {"upload": kept}, "as_of": "2024-13-99"}
+    assert "no such day" in send(idle, "POST", "/v1/runs", asked).problem(422)["detail"]
+    refused = idle(BODY, path=f"{PATH}?model=nope",
+                   headers={"Content-Type": CSV, "Prefer": "respond-async"})  # fmt: skip
+    refused.problem(404)
+    assert len(list((tmp_path / "kept" / "uploads").iterdir())) == 1
+
+
+def test_a_workbook_that_lies_about_its_size_is_refused(
+    client_of: Callable[..., FlaskClient], tmp_path: Path
+) -> None:
+    honest = workbook(("xl/worksheets/sheet1.xml", b"0" * 3_000_000))
+    size = (3_000_000).to_bytes(4, "little")
+    lying = honest.replace(size, (1_000).to_bytes(4, "little"))
+    assert lying != honest
+    door = ClientDoor(client_of(data_dir=tmp_path, max_upload_bytes=1_000_000))
+    assert upload(door, lying, XLSX).status in (413, 422)
+    assert upload(door, honest, XLSX).status == 413

@@ -268,3 +268,22 @@ def test_a_server_for_others_needs_a_key_of_some_kind(tmp_path: Path) -> None:
     app = create_app(load_settings({}, data_dir=tmp_path), key_needed=True)
     get(ClientDoor(app.test_client()), "/v1/runs").problem(401)
     assert app.test_client().post(PATH, json=[]).status_code == 401
+
+
+def test_drift_needs_the_metrics_of_the_model(open_door: Door) -> None:
+    rows = [row | {"unit_cost": 1.0} for row in shop()]
+    post(open_door, rows, "?save=1&profile=margin").ok()
+    send(open_door, "POST", "/v1/models", {"name": "margin", "run": "latest"})
+    post(open_door, shop(), "?save=1").ok()
+    found = get(open_door, "/v1/models/margin/drift").problem(422)
+    assert "gross_margin" in found["detail"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("cut_high", 1e308), ("withheld", [1]), ("centers", {"High": [None, 1, 1]}),
+     ("withheld", [[]])],
+)  # fmt: skip
+def test_parameters_that_no_fit_gives_are_refused(open_door: Door, key: str, value: Any) -> None:
+    changed = shelfwise.analyze(shop()).model.parameters | {key: value}
+    send(open_door, "POST", "/v1/models", {"name": "odd", "parameters": changed}).problem(422)

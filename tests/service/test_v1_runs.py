@@ -315,3 +315,38 @@ def test_a_store_that_is_away_answers_503_while_scoring_goes_on(
     assert get(door, "/livez").status == 200
     assert post(door, shop(30)).ok()["status"] == "success"
     post(door, shop(30), "?save=1").problem(503)
+
+
+def test_a_page_far_beyond_the_end_is_empty(saved: tuple[Door, str, Any]) -> None:
+    door, run_id, _ = saved
+    path = f"/v1/runs/{run_id}/products.json?after=2000000000"
+    assert get(door, path).ok() == {"data": [], "next": None}
+    get(door, path.replace("2000000000", "10000000000")).problem(422)
+
+
+def test_columns_that_differ_in_an_apostrophe_alone_are_written(kept_door: Door) -> None:
+    body = "product_id,name,price,units_sold,stock,=x,'=x\n1,a,2,3,4,5,6\n2,b,3,4,5,6,7\n"
+    answer = kept_door(body.encode(), path=f"{PATH}?save=1", headers={"Content-Type": "text/csv"})
+    run = answer.ok()["run_id"]
+    head = get(kept_door, f"/v1/runs/{run}/products.csv").body.split(b"\n")[0].decode()
+    assert len(set(head.split(","))) == len(head.split(","))
+
+
+def test_a_repeated_request_keeps_the_model_of_its_run(kept_door: Door) -> None:
+    def ask(method: str, path: str, body: Any) -> Any:
+        return kept_door(json.dumps(body).encode(), path=path, method=method)
+
+    for n in (20, 60):
+        post(kept_door, shop(n), "?save=1").ok()
+        ask("POST", "/v1/models", {"name": "shop", "run": "latest"})
+    key = {"Idempotency-Key": "k"}
+    first = post(kept_door, shop(5), "?save=1&model=shop", **key)
+    ask("PUT", "/v1/models/shop/aliases/current", {"version": 2})
+    assert post(kept_door, shop(5), "?save=1&model=shop", **key).body == first.body
+
+
+def test_pages_of_other_sites_may_not_send_requests(kept_door: Door) -> None:
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"},
+                    {"Origin": "null"}):  # fmt: skip
+        assert post(kept_door, shop(3), **headers).problem(403)["type"].endswith("cross_site")
+    assert post(kept_door, shop(3), Origin="http://localhost", Host="localhost").status == 200

@@ -228,3 +228,21 @@ def test_content_deleted_while_it_is_saved_is_written_again(
     kept = store.runs.save(analysis)
     assert len(calls) == 3  # Refused, taken, and the history.
     assert store.runs.products(kept.id).collect().height == 20
+
+
+def test_a_run_that_is_pinned_meanwhile_is_not_deleted(
+    store: Store, analysis: shelfwise.Analysis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, looking = store.runs.save(analysis), store.runs.get
+
+    def looked_at_before(run_id: str = "latest") -> Any:
+        run = looking(run_id)
+        with store.database.write() as connection:
+            connection.execute(runs.update().values(pinned=True))
+        return run
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.runs, "get", looked_at_before)
+        with pytest.raises(InputError, match="is pinned"):
+            store.runs.delete(kept.id)
+    assert store.runs.products(kept.id).collect().height == 20

@@ -15,7 +15,7 @@ from kinds import shop
 from shelfwise.settings import Settings, load_settings
 from shelfwise.store import Store
 from shelfwise.store.database import Database, _alembic
-from shelfwise.store.schema import artifacts, metadata, runs
+from shelfwise.store.schema import artifacts, metadata, models, runs
 
 STEPS = [step.revision for step in ScriptDirectory.from_config(_alembic()).walk_revisions()][::-1]
 
@@ -61,6 +61,12 @@ def test_a_run_of_an_older_program_is_read_after_the_upgrade(
                 connection.execute(artifacts.insert().values(one))
         table = sa.table("runs", *(sa.column(name, runs.c[name].type) for name in had))
         connection.execute(table.insert().values({name: row[name] for name in had}))
+        connection.execute(
+            models.insert().values(
+                name="shop", version=1, created_at=row["created_at"], run_id=kept.id,
+                parameters=row["parameters"], parameters_sha256=row["parameters_sha256"],
+            )
+        )  # fmt: skip
     old.close()
     results = settings.data_dir / "results"
     results.mkdir(parents=True)
@@ -73,6 +79,7 @@ def test_a_run_of_an_older_program_is_read_after_the_upgrade(
         assert found.summary == json.loads(json.dumps(kept.summary))
         assert found.model == analysis.model
         assert store.runs.products().collect().height == 9
+        assert store.models.get("shop@1").run_id == kept.id
         store.runs.save(analysis)
         if "history" not in had:
             assert len(store.runs.history.of("3")) == 2
