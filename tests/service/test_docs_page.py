@@ -167,3 +167,11 @@ def test_the_other_calls_carry_the_same_body(door: Door) -> None:
 def test_the_page_shows_the_address_it_was_asked_by(door: Door) -> None:
     page = page_of(door, Host="localhost:4321")
     assert "http://localhost:4321/product-analysis" in page.texts["curl"]
+
+
+def test_the_page_names_every_endpoint(client: FlaskClient) -> None:
+    text = client.get("/docs").get_data(as_text=True)
+    document = client.get("/openapi.json").get_json()
+    for path, item in document["paths"].items():
+        for method in item:
+            assert path == PATH or f"{method.upper()} {path}" in text

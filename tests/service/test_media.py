@@ -17,6 +17,7 @@ from kinds import shop
 FRAME = pl.DataFrame(shop(40))
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 PARQUET, ARROW = "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FILE = "application/vnd.apache.arrow.file"
 
 
@@ -169,3 +170,9 @@ def test_damaged_files_never_end_the_server(door: Door) -> None:
             changed = body[:place] + bytes([body[place] ^ 0xFF]) + body[place + 1 :]
             status = ask(door, changed, kind).status
             assert status in (200, 400, 413, 415, 422), (name, place, status)
+
+
+def test_a_text_too_long_for_a_cell_is_refused_not_cut(door: Door) -> None:
+    body = json.dumps([row | {"note": "x" * 40_000} for row in shop(2)]).encode()
+    answer = ask(door, body, "application/json", "?extra=keep", accept=XLSX)
+    assert "40,000" in answer.problem(413)["detail"]

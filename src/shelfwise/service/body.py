@@ -18,7 +18,13 @@ def read_body(environ: dict[str, Any], limit: int) -> bytes:
     Raises Refusal (415) for an unknown encoding, TooLargeError above the limit,
     UnreadableError for a body that ends early or is no gzip.
     """
-    encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+    encoding = _encoding(environ)
+    raw = _read(environ, limit)
+    return _unzip(raw, limit) if encoding == "gzip" else raw
+
+
+def _encoding(environ: dict[str, Any]) -> str:
+    encoding: str = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding not in ("", "identity", "gzip"):
         raise Refusal(
             415,
@@ -26,8 +32,7 @@ def read_body(environ: dict[str, Any], limit: int) -> bytes:
             f"Content-Encoding {encoding[:40]!r} is not understood; send gzip or none.",
             Accept_Encoding="gzip",
         )
-    raw = _read(environ, limit)
-    return _unzip(raw, limit) if encoding == "gzip" else raw
+    return encoding
 
 
 def _read(environ: dict[str, Any], limit: int) -> bytes:
@@ -100,14 +105,7 @@ def _unzip(packed: bytes, limit: int) -> bytes:
 
 def save_body(environ: dict[str, Any], limit: int, path: Path) -> None:
     """Write the unpacked body into a file, slice by slice; the same errors as `read_body`."""
-    encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
-    if encoding not in ("", "identity", "gzip"):
-        raise Refusal(
-            415,
-            "unsupported_encoding",
-            f"Content-Encoding {encoding[:40]!r} is not understood; send gzip or none.",
-            Accept_Encoding="gzip",
-        )
+    encoding = _encoding(environ)
     declared = environ.get("CONTENT_LENGTH") or ""
     if declared.isascii() and declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
         raise too_large(limit, "SHELFWISE_MAX_UPLOAD_BYTES")

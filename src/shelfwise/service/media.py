@@ -29,7 +29,7 @@ UPLOADS = {TYPES[kind]: kind for kind in ("json", "csv", "ndjson", "parquet", "x
 }
 """Media type of a file to be kept -> what it holds; Arrow as a file, which can be read in parts."""
 OUTGOING = {media: kind for kind, media in TYPES.items()}
-SHEET_ROWS = 1_048_575
+SHEET_ROWS, CELL_LETTERS = 1_048_575, 32_767
 MOST_DIGITS = 10**15
 PART_ROWS = 50_000
 RISKY = r"^\s*[=+\-@\t]"
@@ -118,6 +118,7 @@ def _xlsx(frame: pl.LazyFrame) -> bytes:
         sheet = book.add_worksheet("Products")
         bold = book.add_format({"bold": True})
         for place, name in enumerate(rows.columns):
+            _refuse_longer(rows[name])
             sheet.write_string(0, place, name, bold)
             values = rows[name]
             text = not values.dtype.is_numeric() and values.dtype != pl.Boolean
@@ -136,3 +137,13 @@ def _xlsx(frame: pl.LazyFrame) -> bytes:
         sheet.autofilter(0, 0, rows.height, max(0, len(rows.columns) - 1))
         sheet.autofit()
     return buffer.getvalue()
+
+
+def _refuse_longer(values: pl.Series) -> None:
+    """TooLargeError for a text that a cell would cut."""
+    longest = values.str.len_chars().max() if values.dtype == pl.String else None
+    if isinstance(longest, int) and longest > CELL_LETTERS:
+        raise TooLargeError(
+            f"A cell holds {CELL_LETTERS:,} letters; a text in {values.name!r} has {longest:,}.",
+            "Take CSV or Parquet.",
+        )

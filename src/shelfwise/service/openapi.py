@@ -33,8 +33,7 @@ IDEMPOTENCY = {
 def document() -> dict[str, Any]:
     """The OpenAPI document."""
     paths: dict[str, dict[str, Any]] = {}
-    ordered = sorted(ENDPOINTS.items(), key=lambda pair: ORDER.index(pair[0].partition(".")[0]))
-    for _, one in ordered:
+    for one in ordered():
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
     return {
         "openapi": "3.1.0",
@@ -50,6 +49,12 @@ def document() -> dict[str, Any]:
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def ordered() -> list[Endpoint]:
+    """The endpoints as a reader wants them, scoring first."""
+    names = sorted(ENDPOINTS, key=lambda name: ORDER.index(name.partition(".")[0]))
+    return [ENDPOINTS[name] for name in names]
 
 
 def _operation(one: Endpoint) -> dict[str, Any]:

@@ -67,9 +67,9 @@ def openapi() -> Response:
 @api.get("/docs")
 def docs() -> str:
     """The contract for people, with calls to copy."""
-    from shelfwise.service.openapi import document
+    from shelfwise.service.openapi import document, ordered
 
-    base = request.host_url.rstrip("/")
     return render_template(
-        "docs.html", document=document(), base=base, example=EXAMPLE, meanings=MEANINGS
-    )
+        "docs.html", document=document(), base=request.host_url.rstrip("/"), example=EXAMPLE,
+        meanings=MEANINGS, endpoints=ordered()[1:],
+    )  # fmt: skip

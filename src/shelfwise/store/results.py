@@ -58,7 +58,7 @@ class Results:
                     size = os.fstat(file.fileno()).st_size
                 # The same content anew takes the old file's place: its age begins again.
                 temporary.replace(self.path(digest))
-                _sync_folder(self.folder)
+                sync_folder(self.folder)
         finally:
             with suppress(OSError):
                 temporary.unlink()
@@ -113,7 +113,7 @@ class Results:
         return removed
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename last: without it a power failure could undo what was promised."""
     if os.name == "nt":
         return

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from shelfwise.engines.failures import writing
 from shelfwise.errors import NotFoundError, StoreError, excerpt
 from shelfwise.store.database import Database, new_id, now
-from shelfwise.store.results import ROOM
+from shelfwise.store.results import ROOM, sync_folder
 from shelfwise.store.schema import uploads
 
 KEPT = dt.timedelta(days=7)
@@ -66,6 +66,7 @@ class Uploads:
                     os.fsync(file.fileno())
                     size = os.fstat(file.fileno()).st_size
                 temporary.replace(path)
+                sync_folder(self._folder)
         finally:
             with suppress(OSError):
                 temporary.unlink()
