@@ -6,6 +6,7 @@ ShelfwiseError
         UnreadableError   it cannot be parsed at all
         RejectedRowsError rows break the contract; every one is listed
         TooLargeError     more rows or bytes than the settings allow
+            TooManyRowsError  more rows than one request may have; a job may have more
         UnsupportedError  a kind of file, frame or medium that nobody here reads
     ProfileError          the way to score is wrong
     ModelError            a saved model is foreign, changed or unfit for this data
@@ -80,6 +81,12 @@ class TooLargeError(InputError):
     """More rows or bytes than the settings allow."""
 
     code = "too_large"
+
+
+class TooManyRowsError(TooLargeError):
+    """More rows than one request may have; a job may have more."""
+
+    code = "too_many_rows"
 
 
 class UnsupportedError(InputError):

@@ -3,13 +3,16 @@
 import io
 import json
 import struct
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from doors import PATH, Answer, Door
+from doors import PATH, Answer, ClientDoor, Door
+from flask.testing import FlaskClient
 
 import shelfwise
 from kinds import shop
@@ -176,3 +179,12 @@ def test_a_text_too_long_for_a_cell_is_refused_not_cut(door: Door) -> None:
     body = json.dumps([row | {"note": "x" * 40_000} for row in shop(2)]).encode()
     answer = ask(door, body, "application/json", "?extra=keep", accept=XLSX)
     assert "40,000" in answer.problem(413)["detail"]
+
+
+def test_what_is_too_large_for_its_medium_does_not_become_a_job(
+    client_of: Callable[..., FlaskClient], tmp_path: Path
+) -> None:
+    roomy = ClientDoor(client_of(data_dir=tmp_path, max_body_bytes=1_000_000))
+    body = json.dumps([row | {"note": "x" * 40_000} for row in shop(2)]).encode()
+    ask(roomy, body, "application/json", "?extra=keep", accept=XLSX).problem(413)
+    ask(roomy, bloated(60), PARQUET).problem(413)

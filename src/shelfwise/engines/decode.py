@@ -14,7 +14,7 @@ import msgspec
 
 from shelfwise.cells import Rejection, refuse
 from shelfwise.columns import COLUMN, REQUIRED
-from shelfwise.errors import Problem, RejectedRowsError, TooLargeError, UnreadableError
+from shelfwise.errors import Problem, RejectedRowsError, TooManyRowsError, UnreadableError
 
 MAX_KEYS = 64
 PLAIN_KEY = re.compile(r"[ -!#-\[\]-~]+")
@@ -70,7 +70,7 @@ def _decoder(keys: tuple[str, ...]) -> msgspec.json.Decoder[list[Any]]:
 
 def refuse_beyond(count: int, max_rows: int | None) -> None:
     if max_rows is not None and count > max_rows:
-        raise TooLargeError(
+        raise TooManyRowsError(
             f"{count:,} rows are more than the {max_rows:,} that one request may have.",
             "Send fewer rows, or raise SHELFWISE_MAX_ROWS.",
         )
@@ -113,7 +113,7 @@ class _Object(msgspec.Struct, gc=False):
 
 
 def _count_first(body: bytes, max_rows: int) -> None:
-    """TooLargeError before rows that are too many take memory one by one."""
+    """TooManyRowsError before rows that are too many take memory one by one."""
     try:
         refuse_beyond(len(msgspec.json.decode(body, type=list[_Object])), max_rows)
     except msgspec.ValidationError as error:

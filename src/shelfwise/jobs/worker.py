@@ -192,6 +192,9 @@ class Worker:
 
     def _make_up(self) -> None:
         """Do the last fire of each schedule that came while no worker ran; the others are past."""
+        month_ago = now() - dt.timedelta(days=30)
+        with self.store.database.write() as connection:
+            connection.execute(job_progress.delete().where(job_progress.c.at < month_ago))
         for schedule in DBOS.list_schedules(status="ACTIVE"):
             since = schedule.get("last_fired_at")
             if since is None:

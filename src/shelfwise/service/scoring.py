@@ -12,7 +12,7 @@ from shelfwise import answer
 from shelfwise.analysis import Analysis
 from shelfwise.engines.records import Records, read_json
 from shelfwise.engines.untrusted import read_table
-from shelfwise.errors import InputError, TooLargeError, excerpt
+from shelfwise.errors import InputError, TooManyRowsError, excerpt
 from shelfwise.metrics import is_result
 from shelfwise.model import Model
 from shelfwise.notices import Notice
@@ -89,7 +89,7 @@ def product_analysis() -> Response:
     body = read_body(request.environ, settings.max_body_bytes)
     try:
         return _at_once(kind, wanted, body, options, settings)
-    except TooLargeError:
+    except TooManyRowsError:
         # More rows than are scored at once; a job may have more.
         if settings.max_rows >= settings.max_upload_rows or options["dry_run"] == "1":
             raise
