@@ -123,7 +123,7 @@ def _end_with_parent() -> None:
     """End when standard input closes: nobody waits for the outcome any more."""
 
     def wait() -> None:
-        while sys.stdin.buffer.read(1):
+        while os.read(0, 1):  # Not by the buffered reader: its lock would crash the end.
             pass
         os._exit(1)
 

@@ -272,7 +272,7 @@ def run(
     if with_parent:
 
         def wait() -> None:
-            while sys.stdin.buffer.read(1):
+            while os.read(0, 1):  # Not by the buffered reader: its lock would crash the end.
                 pass
             worker.stop()
 
