@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from shelfwise.engines.parquet import ROW_GROUP
 from shelfwise.errors import InputError, excerpt
 
 FILTERS = {
@@ -47,16 +48,32 @@ def page(
     """Up to `limit` products, and where the next page begins (None: there is none).
 
     Results never change, so a place in them stays what it is. In the order of the rank
-    it is the row in the file: the rows before it are not read.
+    it is the row in the file: what comes before it is not read, and of what comes after it
+    the columns that are filtered by, as far as the page needs; whole rows only around it.
     """
-    if query.sort is None:
-        rows = products.slice(after).with_row_index("_place", offset=after)
-        found = _filtered(rows, query).head(limit + 1).collect()
-        places = found["_place"].to_list()
-        following = places[limit] if len(places) > limit else None
-        return found.head(limit).drop("_place"), following
-    found = select(products, query).slice(after, limit + 1).collect()
-    return found.head(limit), after + limit if len(found) > limit else None
+    if query.sort is not None or query == Query():
+        found = select(products, query).slice(after, limit + 1).collect()
+        return found.head(limit), after + limit if len(found) > limit else None
+    numbered = products.slice(after).with_row_index("_place", offset=after)
+    fitting = _filtered(numbered, query).select("_place").head(limit + 1)
+    places = fitting.collect()["_place"].to_list()
+    following = places[limit] if len(places) > limit else None
+    return _rows_at(products, places[:limit]), following
+
+
+def _rows_at(products: pl.LazyFrame, places: list[int]) -> pl.DataFrame:
+    """The rows at these places, which rise; those that stand close together are read at once."""
+    stretches: list[list[int]] = []
+    for place in places:
+        if stretches and place - stretches[-1][-1] < ROW_GROUP:
+            stretches[-1].append(place)
+        else:
+            stretches.append([place])
+    if not stretches:
+        return products.head(0).collect()
+    spans = [products.slice(some[0], some[-1] - some[0] + 1) for some in stretches]
+    parts = zip(pl.collect_all(spans), stretches, strict=True)
+    return pl.concat([part[[place - some[0] for place in some]] for part, some in parts])
 
 
 def _filtered(products: pl.LazyFrame, query: Query) -> pl.LazyFrame:
