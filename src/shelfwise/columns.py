@@ -130,9 +130,9 @@ LINES = (
 RESULTS = (
     "units_per_day", "performance_score", "rank", "performance_tier", "cluster", "flags",
     "contributions", "percentile", "abc_class", "to_high", "group_size", "score_in_group",
-    "rank_in_group", "tier_in_group",
+    "rank_in_group", "tier_in_group", "tier_override",
 )  # fmt: skip
-"""Names that an analysis gives, beside the metrics: no input and no metric may take them."""
+"""Names that results have, beside the metrics: no input and no metric may take them."""
 
 COLUMN = {column.name: column for column in COLUMNS}
 REQUIRED = tuple(column.name for column in COLUMNS if column.required)

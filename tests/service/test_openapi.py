@@ -204,8 +204,10 @@ def needs_what_is_kept(case: Any) -> bool:
     """
     query = case.query if isinstance(case.query, dict) else {}
     parameters = isinstance(case.body, dict) and "parameters" in case.body
-    # So is a place that the settings do not open, an upload that is none, a cron that is none.
-    source = isinstance(case.body, dict) and bool(case.body.keys() & {"source", "run", "cron"})
+    # So is a place that the settings do not open, an upload that is none, a cron that is none,
+    # a last day before the first.
+    kept = {"source", "run", "run_id", "cron", "last_day"}
+    source = isinstance(case.body, dict) and bool(case.body.keys() & kept)
     asked = query.keys() & {"sort", "label", *FILTERS}
     source = source or case.path == "/v1/history"  # It needs a product_id.
     return bool(asked) or parameters or source or case.path == "/v1/uploads"

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 
 import shelfwise
 from postgresql import Server
-from shelfwise.errors import SettingError, StoreError
+from shelfwise.errors import InputError, SettingError, StoreError
 from shelfwise.settings import Settings, load_settings
 from shelfwise.store import Store
 from shelfwise.store.database import Database, new_id
@@ -106,3 +106,9 @@ def test_importing_the_package_does_not_need_a_database() -> None:
     code = "import sys, shelfwise, shelfwise.run; assert 'sqlalchemy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert shelfwise.Store is Store
+
+
+def test_half_a_character_is_refused_and_no_crash(store: Store) -> None:
+    for look in (store.runs.get, store.overrides.end, store.keys.get):
+        with pytest.raises(InputError, match="half a character"):
+            look("a\udcff")

@@ -55,6 +55,54 @@ def test_a_run_is_kept_listed_shown_pinned_and_deleted(call: Callable[..., str])
         call("runs", "show", run)
 
 
+def test_a_tier_is_set_listed_shown_and_ended(call: Callable[..., str]) -> None:
+    assert "No tier is set" in call("override", "list")
+    call("analyze", "shop.csv", "--save", "--as-of", "2026-03-31")
+    assert "Overridden" not in call("runs", "show")
+    said = call("override", "set", "7", "High", "--reason", "[bold]Why[/]", "--until", "2099-12-31")
+    assert "7 counts as High from 2026-03-31 to 2099-12-31." in said
+    override = said.split("override end ")[1].split("`")[0]
+    listed = call("override", "list", "--product", "7")
+    assert all(text in listed for text in (override, "High", "2099-12-31", "[bold]Why[/]"))
+    call("analyze", "more.csv", "--save", "--as-of", "2026-04-30")
+    shown = call("runs", "show")
+    assert "1 product" in shown.split("Overridden")[1]
+    assert "Medium, set to High" in shown
+    assert "7 counted as High from 2026-03-31 to 2026-04-29." in call("override", "end", override)
+    assert "Overridden" not in call("runs", "show")
+    assert "No tier is set" in call("override", "list")
+    found = json.loads(call("override", "list", "--all", "--json"))
+    assert [(one["id"], one["who"]) for one in found] == [(override, "command line")]
+    with Store() as store:
+        log, _ = store.audit.newest()
+    assert [(one["action"], one["target"]) for one in log] == [
+        ("override.end", override), ("override.set", override)
+    ]  # fmt: skip
+
+
+def test_a_tier_is_set_at_a_location_of_a_run(call: Callable[..., str], tmp_path: Path) -> None:
+    rows = [row | {"location": place} for row in shop(4) for place in ("Berlin", "Rome")]
+    pl.DataFrame(rows).write_csv(tmp_path / "places.csv")
+    run = kept(call("analyze", "places.csv", "--save"))
+    call("analyze", "shop.csv", "--save")
+    given = ("override", "set", "3", "Low", "--reason", "Why", "--location", "Rome")
+    with pytest.raises(InputError, match="has no product '3' at 'Rome'"):
+        call(*given)
+    said = call(*given, "--run", run, "--from", "2026-01-01")
+    assert "3 at Rome counts as Low from 2026-01-01 on." in said
+    assert "write 2026-06-30" in call(*given, "--until", "soon", code=2)
+    override = said.split("override end ")[1].split("`")[0]
+    assert "3 at Rome counted as Low" in call("override", "end", override, "--run", run)
+
+
+def test_a_tier_is_set_and_ended_while_no_run_is_kept(call: Callable[..., str]) -> None:
+    said = call("override", "set", "new", "High", "--reason", "It comes next week.")
+    override = said.split("override end ")[1].split("`")[0]
+    assert "new counted as High on no day." in call("override", "end", override)
+    with pytest.raises(NotFoundError):
+        call("override", "end", "nothing")
+
+
 def test_what_is_shown_as_json_is_what_the_store_has(call: Callable[..., str]) -> None:
     call("analyze", "shop.csv", "--save")
     listed, shown = json.loads(call("runs", "list", "--json")), call("runs", "show", "--json")

@@ -15,7 +15,7 @@ from kinds import shop
 from shelfwise.settings import Settings, load_settings
 from shelfwise.store import Store
 from shelfwise.store.database import Database, _alembic
-from shelfwise.store.schema import artifacts, metadata, models, runs
+from shelfwise.store.schema import artifacts, decisions, metadata, models, runs, tier_overrides
 
 STEPS = [step.revision for step in ScriptDirectory.from_config(_alembic()).walk_revisions()][::-1]
 
@@ -67,6 +67,12 @@ def test_a_run_of_an_older_program_is_read_after_the_upgrade(
                 parameters=row["parameters"], parameters_sha256=row["parameters_sha256"],
             )
         )  # fmt: skip
+        if version >= "0005":
+            said = {"product_id": "3", "reason": "Why", "who": "me", "first_day": row["as_of"],
+                    "created_at": row["created_at"]}  # fmt: skip
+            connection.execute(tier_overrides.insert().values(said | {"id": "1", "tier": "Low"}))
+            answer = {"id": "2", "action": "clear", "verdict": "accepted", "run_id": kept.id}
+            connection.execute(decisions.insert().values(said | answer))
     old.close()
     results = settings.data_dir / "results"
     results.mkdir(parents=True)
@@ -80,6 +86,12 @@ def test_a_run_of_an_older_program_is_read_after_the_upgrade(
         assert found.model == analysis.model
         assert store.runs.products().collect().height == 9
         assert store.models.get("shop@1").run_id == kept.id
+        if version < "0005":
+            store.overrides.set(3, "Low", "Why", run_id="latest")
+            store.decisions.add(3, "clear", "accepted", "Why", run_id="latest")
+        marked = store.overrides.marked(store.runs.products(), found.as_of).collect()
+        assert marked["tier_override"].drop_nulls().to_list() == ["Low"]
+        assert [one.run_id for one in store.decisions.on(found.as_of)] == [kept.id]
         store.runs.save(analysis)
         if "history" not in had:
             assert len(store.runs.history.of("3")) == 2

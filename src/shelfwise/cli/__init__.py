@@ -10,6 +10,7 @@ import typer
 from shelfwise import __version__
 from shelfwise.cli.about import columns, settings
 from shelfwise.cli.keeping import key, migrate, model, runs
+from shelfwise.cli.opinions import override
 from shelfwise.cli.scoring import analyze, explain
 from shelfwise.cli.screen import complain, err, out
 from shelfwise.cli.serving import demo, serve, worker
@@ -52,6 +53,7 @@ app = typer.Typer(
 for command in (analyze, explain, columns, settings, serve, worker, demo, migrate):
     app.command()(command)
 app.add_typer(runs, name="runs")
+app.add_typer(override, name="override")
 app.add_typer(model, name="model")
 app.add_typer(key, name="key")
 

@@ -63,12 +63,14 @@ def list_runs(
 def show(run_id: RunId = "latest", as_json: AsJson = False) -> None:
     """A run: its summary, its warnings, and its best products."""
     with store() as kept:
-        run = kept.runs.get(_whole(kept, run_id))
-        best = kept.runs.products(run.id).head(15).collect()
-    if as_json:
-        out.print_json(json.dumps(run.to_dict()))
-        return
-    show_run(run, best)
+        run = kept.runs.get(whole_id(kept, run_id))
+        if as_json:
+            out.print_json(json.dumps(run.to_dict()))
+            return
+        products = kept.overrides.marked(kept.runs.products(run), run.as_of)
+        best = products.head(15).collect()
+        overridden = products.select("tier_override").count().collect().item()
+    show_run(run, best, overridden)
 
 
 @runs.command("delete")
@@ -78,7 +80,7 @@ def delete(
 ) -> None:
     """Delete a run and its results."""
     with store() as kept:
-        run = kept.runs.get(_whole(kept, run_id))
+        run = kept.runs.get(whole_id(kept, run_id))
         told = f"run {run.id} of {run.as_of}, {run.products:,} products from {run.source}"
         if not yes:
             typer.confirm(f"Delete {told}?", abort=True)
@@ -93,7 +95,7 @@ def pin(
 ) -> None:
     """Keep a run from retention and from deletion."""
     with store() as kept:
-        run = kept.runs.pin(_whole(kept, run_id), not off)
+        run = kept.runs.pin(whole_id(kept, run_id), not off)
     out.print(f"Run {run.id} is {'pinned' if run.pinned else 'not pinned'}.", markup=False)
 
 
@@ -157,7 +159,7 @@ def train(
 ) -> None:
     """Keep the model of a run as the next version of a name."""
     with store() as kept:
-        found = kept.train(name, _whole(kept, run_id), alias)
+        found = kept.train(name, whole_id(kept, run_id), alias)
     _told(found)
 
 
@@ -210,7 +212,7 @@ def drift(
 ) -> None:
     """How far the products of a run have moved from those that a model was fitted on."""
     with store() as kept:
-        found = kept.drift(_whole(kept, run_id), reference)
+        found = kept.drift(whole_id(kept, run_id), reference)
     if as_json:
         out.print_json(json.dumps([one.to_dict() for one in found]))
         return
@@ -303,7 +305,7 @@ def _told(version: Any) -> None:
     out.print(f"{version.name} has version {version.version}{aliases}.", markup=False)
 
 
-def _whole(kept: Any, run_id: str) -> str:
+def whole_id(kept: Any, run_id: str) -> str:
     """A run's id from its beginning, as people copy it."""
     if run_id == "latest" or len(run_id) < 4:
         return run_id

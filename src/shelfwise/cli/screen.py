@@ -55,8 +55,11 @@ def show_analysis(analysis: Any, *, rows: bool) -> None:
     _warn(analysis.warnings)
 
 
-def show_run(run: Any, best: Any) -> None:
-    """A run that is kept: its best products, its summary and its warnings."""
+def show_run(run: Any, best: Any, overridden: int) -> None:
+    """A run that is kept: its best products, its summary and its warnings.
+
+    In so many products of it people let another tier count.
+    """
     summary = run.summary
     out.print(_rows(best, summary["products"]))
     tiers = ", ".join(f"{label} {count:,}" for label, count in summary["tiers"].items())
@@ -72,6 +75,7 @@ def show_run(run: Any, best: Any) -> None:
         ("Mean score", f"{summary['avg_score']:.1f} of 100"),
         ("Best", summary["top_product"]),
         ("Tiers", tiers),
+        *([("Overridden", _products(overridden))] if overridden else []),
         ("Profile", f"{run.profile}, {run.tiering} tiers"),
         *([("Not scored", f"{summary['skipped']:,} rows")] if summary["skipped"] else []),
         *([("Pinned", "yes")] if run.pinned else []),
@@ -143,10 +147,21 @@ def _rows(shown: Any, total: int) -> Grid:
             f"{row['revenue']:,.2f}",
             "-" if ratio is None else f"{ratio:.0%}",
             f"{row['performance_score']:.1f}",
-            Text(row["performance_tier"], style=STYLES[row["performance_tier"]]),
+            _tier(row),
             Text(row["flags"].replace(" ", ", ")),
         )
     return grid
+
+
+def _tier(row: dict[str, Any]) -> Text:
+    """The tier of the score, and the one that people let count."""
+    computed, set_to = row["performance_tier"], row.get("tier_override")
+    shown = Text(computed, style=STYLES[computed])
+    return shown.append(f", set to {set_to}", style=STYLES[set_to]) if set_to else shown
+
+
+def _products(count: int) -> str:
+    return f"{count:,} product{'' if count == 1 else 's'}"
 
 
 def show_explanation(why: Any, profile: Any) -> None:

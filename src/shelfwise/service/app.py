@@ -10,7 +10,18 @@ from werkzeug.routing import BaseConverter
 
 from shelfwise.errors import SettingError, ShelfwiseError
 from shelfwise.model import Model
-from shelfwise.service import access, admin, jobs, models, pages, problems, runs, scoring, watch
+from shelfwise.service import (
+    access,
+    admin,
+    jobs,
+    models,
+    opinions,
+    pages,
+    problems,
+    runs,
+    scoring,
+    watch,
+)
 from shelfwise.service.contract import ID, JOB, PATH_PARAMETERS, REFERENCE
 from shelfwise.service.kept import store
 from shelfwise.service.problems import Refusal, request_id
@@ -27,7 +38,9 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-BLUEPRINTS = (pages.api, scoring.api, runs.api, models.api, jobs.api, admin.api, watch.api)
+BLUEPRINTS = (
+    pages.api, scoring.api, runs.api, opinions.api, models.api, jobs.api, admin.api, watch.api
+)  # fmt: skip
 
 
 class _Id(BaseConverter):

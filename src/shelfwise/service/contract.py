@@ -25,6 +25,7 @@ PATH_PARAMETERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "run_id": ("id", "A run's id, or latest.", {"type": "string", "pattern": f"^{ID}$"}),
     "job_id": ("job", "A job's id.", {"type": "string", "pattern": f"^{JOB}$"}),
     "upload_id": ("id", "An upload's id.", {"type": "string", "pattern": f"^{ID}$"}),
+    "override_id": ("id", "An override's id.", {"type": "string", "pattern": f"^{ID}$"}),
     "name": ("id", "A name.", {"type": "string", "pattern": f"^{ID}$"}),
     "alias": ("id", "An alias, such as current.", {"type": "string", "pattern": f"^{ID}$"}),
     "prefix": ("id", "The eight characters that name a key.",

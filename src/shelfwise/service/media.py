@@ -60,7 +60,7 @@ def _write(frame: pl.LazyFrame | pl.DataFrame, kind: str, *, raw: bool) -> Itera
         for part in _parts(lazy):
             yield _bytes(part.write_ndjson)
     elif kind == "parquet":
-        yield _bytes(lazy.collect().write_parquet, compression="zstd")
+        yield _bytes(lazy.sink_parquet, compression="zstd")
     elif kind == "arrow":
         yield _bytes(lazy.collect().write_ipc_stream)
     else:

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from shelfwise import __version__
-from shelfwise.service import admin, jobs, models, pages, runs, scoring, watch  # noqa: F401  (they declare)
+from shelfwise.service import admin, jobs, models, opinions, pages, runs, scoring, watch  # noqa: F401  (they declare)
 from shelfwise.service.contract import (
     BODIES,
     ENDPOINTS,
@@ -17,7 +17,7 @@ from shelfwise.service.contract import (
 )
 from shelfwise.service.schemas import SCHEMAS
 
-ORDER = ("scoring", "runs", "models", "jobs", "admin", "pages", "watch")
+ORDER = ("scoring", "runs", "opinions", "models", "jobs", "admin", "pages", "watch")
 """The blueprints as a reader wants them."""
 
 IDEMPOTENCY = {

@@ -1,7 +1,6 @@
 """/v1/runs: what is kept, and its products in every format."""
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -29,7 +28,7 @@ from shelfwise.service.contract import (
 )
 from shelfwise.service.kept import store
 from shelfwise.service.schemas import PAGE, PRODUCTS, ROWS
-from shelfwise.store.query import FILTERS, Query, page, select
+from shelfwise.store.query import FILTERS, MARK, Query, page, select
 from shelfwise.store.runs import Run
 
 api = Blueprint("runs", __name__)
@@ -108,7 +107,8 @@ def delete_run(run_id: str) -> Response:
     scope="read",
     summary="The scored products of a run, by rank.",
     description="JSON comes page by page; the other formats have all products that the filters "
-    "leave, or the first `limit`.",
+    "leave, or the first `limit`. `tier_override` is what people let a product count as on the "
+    "day of the run: with its reason in JSON, the tier alone in the other formats.",
     query=PRODUCTS,
     answers={"200": {"description": "The products.", "content": {
         JSON: {"schema": ref("ProductPage")},
@@ -121,7 +121,9 @@ def run_products(run_id: str, format: str) -> Response:
     """The products of a run."""
     options = query()
     run = store().runs.get(run_id)
-    etag = _etag(run)
+    overrides = store().overrides
+    state = overrides.state()
+    etag = _etag(run, state)
     if etag in request.if_none_match:
         return _cached(Response(status=304), etag)
     asked = Query(
@@ -129,16 +131,16 @@ def run_products(run_id: str, format: str) -> Response:
         search=options["search"],
         flag=options["flag"],
         sort=options["sort"],
+        overridden=options["overridden"] == "1",
     )
-    products = store().runs.products(run.id)
+    products = store().runs.products(run)
+    if format != "json" or asked.reads_marks:
+        products = overrides.marked(products, run.as_of)
     if format == "json":
-        return _cached(_page(run, products, asked, options), etag)
+        return _cached(_page(run, products, asked, options, any_set=state[0] > 0), etag)
+    products = select(products, asked)
     if options["limit"]:
-        products = select(products, asked).head(options["limit"])
-    elif asked == Query() and format == "parquet":
-        return _cached(_file(run), etag)
-    else:
-        products = select(products, asked)
+        products = products.head(options["limit"])
     written = media.write(products, format, raw=options["raw"] == "1")
     name = f"{run.as_of}-{run.id[:12]}.{format}"
     response = Response(written, content_type=media.content_type(format))
@@ -185,38 +187,27 @@ def run_rejected(run_id: str) -> Response:
     return listed(rows[start : start + limit].to_dicts(), following)
 
 
-def _page(run: Run, products: pl.LazyFrame, asked: Query, options: dict[str, Any]) -> Response:
+def _page(
+    run: Run, products: pl.LazyFrame, asked: Query, options: dict[str, Any], *, any_set: bool
+) -> Response:
+    """A page of products; those with an override, if there are any, tell of it."""
     limit = options["limit"] or DEFAULT_LIMIT
     rows, following = page(products, asked, limit, options["after"] or 0)
     data = answer.kept_rows(
         rows, run.model, run.products,
         explain=options["explain"] == "1", full=options["precision"] == "full",
     )  # fmt: skip
+    if any_set:
+        for row, override in zip(data, store().overrides.of_rows(rows, run.as_of), strict=True):
+            if override:
+                row[MARK] = override.shown()
     return listed(data, following)
 
 
-def _file(run: Run) -> Response:
-    """The file as it is kept, a part after the other."""
-    path = store().runs.products_file(run.id)
-    size = path.stat().st_size
-    file = path.open("rb")
-
-    def parts() -> Iterator[bytes]:
-        with file:
-            while part := file.read(2**18):
-                yield part
-
-    response = Response(parts(), content_type=media.content_type("parquet"))
-    response.call_on_close(file.close)
-    response.content_length = size
-    name = f"{run.as_of}-{run.id[:12]}.parquet"
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
-
-
-def _etag(run: Run) -> str:
-    """Results never change; another program may write them in another way."""
-    named = f"{run.results} {request.full_path.partition('?')[2]} {request.path[-8:]} {__version__}"
+def _etag(run: Run, overrides: tuple[int, int]) -> str:
+    """Results never change, but overrides do; another program may write them in another way."""
+    asked = f"{request.full_path.partition('?')[2]} {request.path[-8:]}"
+    named = f"{run.results} {run.as_of} {overrides} {asked} {__version__}"
     return hashlib.sha256(named.encode()).hexdigest()[:32]
 
 

@@ -1,6 +1,9 @@
 """JSON schemas of what goes in and out, made from the columns and metrics of everything else."""
 
+from collections.abc import Iterable
 from typing import Any, get_args
+
+import msgspec
 
 from shelfwise.cells import OnError
 from shelfwise.columns import COLUMNS, REQUIRED, Column
@@ -13,6 +16,7 @@ from shelfwise.pipeline.totals import ABC
 from shelfwise.profile import PROFILES
 from shelfwise.service.contract import REFERENCE, parameter, ref
 from shelfwise.store.keys import SCOPES
+from shelfwise.store.opinions import ACTIONS, VERDICTS, Decision, Override
 from shelfwise.store.query import FILTERS
 
 EXAMPLE: list[dict[str, Any]] = [
@@ -21,7 +25,7 @@ EXAMPLE: list[dict[str, Any]] = [
     {"product_id": 103, "name": "Door mat", "price": 25.0, "units_sold": 90, "stock": 10},
 ]
 
-_SWITCH = {"type": "string", "enum": ["0", "1"]}
+SWITCH = {"type": "string", "enum": ["0", "1"]}
 
 
 MEANINGS = {
@@ -33,6 +37,8 @@ MEANINGS = {
     "contributions": "Points of each metric, unrounded (explain=1).",
     "percentile": "Share of the other products that score no better (explain=1).",
     "abc_class": "A: first 80 % of revenue, B: next 15 %, C: the rest, N: none (explain=1).",
+    "tier_override": "The tier that people let it count as; products of runs only, where there is "
+    "one.",
 }
 """What a computed key means, where its schema does not say it."""
 
@@ -67,16 +73,17 @@ PRODUCTS: dict[str, dict[str, Any]] = {
         for name, column in FILTERS.items()
     },
     "flag": parameter("Only products with this flag.", type="string", enum=list(FLAGS)),
+    "overridden": parameter("1 leaves products whose tier people have set.", **SWITCH),
     "sort": parameter(
         "A column; with - before it the largest first. By rank if not given.", type="string"
     ),
     **ROWS,
-    "explain": parameter("1 adds contributions, percentile, ABC class, to_high.", **_SWITCH),
+    "explain": parameter("1 adds contributions, percentile, ABC class, to_high.", **SWITCH),
     "precision": parameter(
         "short: money and scores at 2 decimals, ratios at 6; full: everything.",
         type="string", enum=["short", "full"],
     ),
-    "raw": parameter("1 leaves cells of CSV that look like formulas.", **_SWITCH),
+    "raw": parameter("1 leaves cells of CSV that look like formulas.", **SWITCH),
 }  # fmt: skip
 """Query parameters of the products of a run."""
 
@@ -103,15 +110,15 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "keep gives unknown keys back; drop counts them in a warning.",
         type="string", enum=["drop", "keep"],
     ),
-    "explain": parameter("1 adds contributions, percentile, ABC class, to_high.", **_SWITCH),
+    "explain": parameter("1 adds contributions, percentile, ABC class, to_high.", **SWITCH),
     "precision": parameter(
         "short: money and scores at 2 decimals, ratios at 6; full: everything.",
         type="string", enum=["short", "full"],
     ),
-    "dry_run": parameter("1 only checks the rows.", **_SWITCH),
-    "save": parameter("1 keeps the run; the answer then has its run_id.", **_SWITCH),
+    "dry_run": parameter("1 only checks the rows.", **SWITCH),
+    "save": parameter("1 keeps the run; the answer then has its run_id.", **SWITCH),
     "label": parameter("With save=1: a name for the run.", type="string", maxLength=200),
-    "raw": parameter("1 leaves cells of a CSV answer that look like formulas.", **_SWITCH),
+    "raw": parameter("1 leaves cells of a CSV answer that look like formulas.", **SWITCH),
 }  # fmt: skip
 
 
@@ -124,12 +131,12 @@ def an_object(properties: dict[str, Any], required: list[str] | None = None) -> 
 
 
 _TEXT = r"^[^\u0000-\u001f]*$"
-_SOME_TEXT = r"^[^\u0000-\u001f]*[^\s\u0000-\u001f][^\u0000-\u001f]*$"
+SOME_TEXT = r"^[^\u0000-\u001f]*[^\s\u0000-\u001f][^\u0000-\u001f]*$"
 
 
 def _column(column: Column) -> dict[str, Any]:
     """A column's JSON schema; an optional one may be null."""
-    pattern = _SOME_TEXT if column.required else _TEXT
+    pattern = SOME_TEXT if column.required else _TEXT
     text = {"type": "string", "maxLength": column.max_length, "pattern": pattern}
     schema: dict[str, Any]
     if column.kind == "id":
@@ -186,6 +193,9 @@ def _scored_product() -> dict[str, Any]:
             "type": ["number", "null"],
             "description": "Units more that would make it High by quota; 0: it is, null: none.",
         },
+        "tier_override": an_object(
+            {"tier": tier, "reason": TEXT, "who": TEXT, "last_day": OR_NULL}
+        ),
     }
     return an_object(product["properties"] | computed | optional, [*product["required"], *computed])
 
@@ -353,6 +363,14 @@ def _drift() -> dict[str, Any]:
     )
 
 
+def _dataclass(kind: type, **values: Iterable[str]) -> dict[str, Any]:
+    """The schema of a dataclass that is shown field by field; `values` that a text may have."""
+    schema: dict[str, Any] = msgspec.json.schema_components([kind])[1][kind.__name__]
+    for name, known in values.items():
+        schema["properties"][name]["enum"] = list(known)
+    return schema
+
+
 def _key() -> dict[str, Any]:
     scopes = {"type": "array", "items": {"type": "string", "enum": list(SCOPES)}}
     when = {"type": ["string", "null"], "format": "date-time"}
@@ -437,6 +455,10 @@ SCHEMAS = {
     "ModelPage": page_of("ModelVersion"),
     "Drift": _drift(),
     "DriftPage": page_of("Drift"),
+    "Override": _dataclass(Override, tier=TIERS),
+    "OverridePage": page_of("Override"),
+    "Decision": _dataclass(Decision, action=ACTIONS, verdict=VERDICTS),
+    "DecisionPage": page_of("Decision"),
     "Job": _job(),
     "JobPage": page_of("Job"),
     "Upload": _upload(),

@@ -11,6 +11,7 @@ try:
     from shelfwise.store.idempotency import Idempotency
     from shelfwise.store.keys import Audit, Keys
     from shelfwise.store.models import Models, Version
+    from shelfwise.store.opinions import Decision, Decisions, Override, Overrides
     from shelfwise.store.results import Results
     from shelfwise.store.runs import Run, Runs
     from shelfwise.store.uploads import Uploads
@@ -21,11 +22,11 @@ except ModuleNotFoundError as error:
 from shelfwise.drift import MetricDrift, Training, drift
 from shelfwise.settings import Settings, load_settings
 
-__all__ = ["Run", "Runs", "Store", "Version"]
+__all__ = ["Decision", "Override", "Run", "Runs", "Store", "Version"]
 
 
 class Store:
-    """Runs and models that are kept, in the data folder or a PostgreSQL database.
+    """Runs, models and what people say, kept in the data folder or a PostgreSQL database.
 
     Args:
         settings: Where; else the `SHELFWISE_*` variables. `given` settings win over them.
@@ -61,6 +62,8 @@ class Store:
         results = Results(folder / "results")
         self.runs = Runs(self.database, results, settings.keep_runs, settings.keep_days)
         self.models = Models(self.database)
+        self.overrides = Overrides(self.database, self.runs)
+        self.decisions = Decisions(self.database, self.runs)
         self.keys = Keys(self.database)
         self.uploads = Uploads(self.database, folder / "uploads")
         self.audit = Audit(self.database)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from shelfwise.engines.failures import masked
-from shelfwise.errors import MissingExtraError, SettingError, StoreError
+from shelfwise.errors import InputError, MissingExtraError, SettingError, StoreError
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 LOCK = 0x5368656C66  # "Shelf": the number of our advisory lock in PostgreSQL.
@@ -153,9 +153,13 @@ class Database:
 
     @contextmanager
     def _complaints(self) -> Iterator[None]:
-        """What the driver raises while the database is away or full, as errors of ours."""
+        """What the driver raises, while the database is away or full too, as errors of ours."""
         try:
             yield
+        except UnicodeEncodeError as error:
+            raise InputError(
+                "A text holds half a character, which no database keeps.", "Write it as UTF-8."
+            ) from error
         except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
             raise StoreError(

@@ -23,8 +23,8 @@ from shelfwise.store.schema import api_keys, audit_log
 
 Scope = Literal["analyze", "read", "model:write", "admin"]
 SCOPES: dict[Scope, str] = {
-    "analyze": "Score products, and keep runs.",
-    "read": "Read runs and models.",
+    "analyze": "Score products, keep runs, override tiers and decide.",
+    "read": "Read what is kept.",
     "model:write": "Train models and move their aliases.",
     "admin": "Everything, deleting runs and managing keys among it.",
 }

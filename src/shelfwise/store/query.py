@@ -1,13 +1,17 @@
 """Filters, orders and pages over the products of a run."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
 from shelfwise.engines.parquet import ROW_GROUP
 from shelfwise.errors import InputError, excerpt
 
+WHOLE = re.compile("0|-?[1-9][0-9]{0,17}")
+"""How 64 bits write an integer; ids of 19 digits are compared as texts."""
 FILTERS = {
     "product_id": "product_id",
     "category": "category",
@@ -20,6 +24,8 @@ FILTERS = {
     "abc_class": "abc_class",
 }
 """Name of a filter -> the column that must have its value."""
+MARK = "tier_override"
+"""The column with the tiers that people have set; no file has it, `Overrides.marked` adds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +34,19 @@ class Query:
 
     `search` is a part of the name or the id, without case; `flag` one of the flags;
     `sort` a column, with - before it the largest first. Without it the rank orders.
+    `overridden` leaves those whose tier somebody has set.
     """
 
     equal: Mapping[str, str] = field(default_factory=dict)
     search: str | None = None
     flag: str | None = None
     sort: str | None = None
+    overridden: bool = False
+
+    @property
+    def reads_marks(self) -> bool:
+        """Whether the products must be marked before they are chosen."""
+        return self.overridden or (self.sort or "").removeprefix("-") == MARK
 
 
 def select(products: pl.LazyFrame, query: Query) -> pl.LazyFrame:
@@ -76,6 +89,37 @@ def _rows_at(products: pl.LazyFrame, places: list[int]) -> pl.DataFrame:
     return pl.concat([part[[place - some[0] for place in some]] for part, some in parts])
 
 
+def value_of_product(
+    values: Mapping[tuple[str, str | None], Any],
+    schema: Mapping[str, pl.DataType],
+    kind: type[pl.DataType],
+) -> pl.Expr:
+    """The value of each row's product at its location, else of the product everywhere, or null.
+
+    The rows have that schema; keys are a product and a location, None for everywhere.
+    """
+    everywhere = {product_id: v for (product_id, place), v in values.items() if place is None}
+    local = {f"{product_id}\n{place}": v for (product_id, place), v in values.items() if place}
+    product = pl.col("product_id").cast(pl.String)
+    if schema["product_id"] == pl.Int64 and all(map(WHOLE.fullmatch, everywhere)):
+        # Saves a text for each of a million rows.
+        whole = {int(product_id): value for product_id, value in everywhere.items()}
+        found = _looked_up(pl.col("product_id"), whole, kind)
+    else:
+        found = _looked_up(product, everywhere, kind)
+    if not local or "location" not in schema:
+        return found
+    # Neither an id nor a location can hold a control character.
+    at_place = pl.concat_str(product, pl.lit("\n"), pl.col("location").cast(pl.String))
+    return pl.coalesce(_looked_up(at_place, local, kind), found)
+
+
+def _looked_up(key: pl.Expr, values: Mapping[Any, Any], kind: type[pl.DataType]) -> pl.Expr:
+    if not values:
+        return pl.lit(None, kind)
+    return key.replace_strict(list(values), list(values.values()), default=None, return_dtype=kind)
+
+
 def _filtered(products: pl.LazyFrame, query: Query) -> pl.LazyFrame:
     columns = products.collect_schema()
     for name, value in query.equal.items():
@@ -91,6 +135,8 @@ def _filtered(products: pl.LazyFrame, query: Query) -> pl.LazyFrame:
         texts = [pl.col(name).cast(pl.String) for name in ("name", "product_id")]
         found = [text.str.to_lowercase().str.contains(wanted, literal=True) for text in texts]
         products = products.filter(found[0].fill_null(False) | found[1])
+    if query.overridden:
+        products = products.filter(pl.col(MARK).is_not_null())
     return products
 
 

@@ -19,6 +19,7 @@ from shelfwise.model import Model
 from shelfwise.notices import Notice
 from shelfwise.store.database import Database, new_id, now
 from shelfwise.store.history import History
+from shelfwise.store.query import Query, select
 from shelfwise.store.results import Artifact, Results
 from shelfwise.store.schema import artifacts, runs
 
@@ -215,13 +216,22 @@ class Runs:
         ]
         return self._delete(gone) if gone else 0
 
-    def products(self, run_id: str = LATEST) -> pl.LazyFrame:
+    def products(self, run: str | Run = LATEST) -> pl.LazyFrame:
         """The scored products by rank, read from their file as far as they are asked for."""
-        return parquet.scan(self.products_file(run_id))
+        return parquet.scan(self.products_file(run))
 
-    def products_file(self, run_id: str = LATEST) -> Path:
+    def products_file(self, run: str | Run = LATEST) -> Path:
         """The Parquet file with the scored products, by rank."""
-        return self._results.must_exist(self.get(run_id).results)
+        return self._results.must_exist((self.get(run) if isinstance(run, str) else run).results)
+
+    def has_product(self, run: Run, product_id: str, location: str | None = None) -> bool:
+        """Whether a run has a product, at a location if one is given."""
+        products = self.products(run)
+        equal = {"product_id": product_id} | ({} if location is None else {"location": location})
+        if not equal.keys() <= set(products.collect_schema()):
+            return False
+        found = select(products, Query(equal)).select(pl.len()).collect()
+        return bool(found.item())
 
     def rejected(self, run_id: str = LATEST) -> pl.DataFrame:
         """The rows that were not scored: row, column, value, reason."""

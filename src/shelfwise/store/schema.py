@@ -1,4 +1,4 @@
-"""The tables that keep runs and models: every column once, for SQLite and PostgreSQL.
+"""The tables of the store: every column once, for SQLite and PostgreSQL.
 
 Results are not in them: they are Parquet files, named by their hash (`artifacts`).
 A change here needs a step in `migrations/versions`; a test compares the two.
@@ -43,6 +43,7 @@ metadata = sa.MetaData(
 ID = sa.String(64)
 HASH = sa.String(64)
 NAME = sa.String(64)
+REASON_LETTERS = 500
 
 artifacts = sa.Table(
     "artifacts",
@@ -101,6 +102,37 @@ model_aliases = sa.Table(
     sa.ForeignKeyConstraint(
         ["name", "version"], ["models.name", "models.version"], ondelete="CASCADE"
     ),
+)
+
+tier_overrides = sa.Table(
+    "tier_overrides",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("product_id", sa.String(255), nullable=False, index=True),
+    sa.Column("location", sa.String(255)),
+    sa.Column("tier", NAME, nullable=False),
+    sa.Column("reason", sa.String(REASON_LETTERS), nullable=False),
+    sa.Column("who", sa.String(200), nullable=False),
+    sa.Column("created_at", Utc, nullable=False),
+    sa.Column("first_day", sa.Date, nullable=False),
+    sa.Column("last_day", sa.Date),
+    sa.Column("ended_at", Utc),
+)
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("product_id", sa.String(255), nullable=False, index=True),
+    sa.Column("location", sa.String(255)),
+    sa.Column("action", NAME, nullable=False),
+    sa.Column("verdict", NAME, nullable=False),
+    sa.Column("reason", sa.String(REASON_LETTERS), nullable=False),
+    sa.Column("who", sa.String(200), nullable=False),
+    sa.Column("created_at", Utc, nullable=False),
+    sa.Column("run_id", ID, sa.ForeignKey("runs.id", ondelete="SET NULL"), index=True),
+    sa.Column("first_day", sa.Date, nullable=False),
+    sa.Column("last_day", sa.Date),
 )
 
 api_keys = sa.Table(
