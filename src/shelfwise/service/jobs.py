@@ -32,8 +32,8 @@ from shelfwise.service.contract import (
     query,
 )
 from shelfwise.service.kept import jobs, once, store
+from shelfwise.service.parameters import ROWS
 from shelfwise.service.problems import Refusal
-from shelfwise.service.schemas import ROWS
 from shelfwise.settings import Settings
 
 api = Blueprint("jobs", __name__)

@@ -25,8 +25,9 @@ from shelfwise.service.contract import STORE_ERRORS, answers, endpoint, query, r
 from shelfwise.service.jobs import NewRun, accepted, as_request
 from shelfwise.service.jobs import Source as JobSource
 from shelfwise.service.kept import idempotency_key, jobs, once, store
+from shelfwise.service.parameters import SCORING
 from shelfwise.service.problems import Refusal
-from shelfwise.service.schemas import EXAMPLE, PARAMETERS
+from shelfwise.service.schemas import EXAMPLE
 from shelfwise.settings import Settings
 from shelfwise.source import Source, from_records, open_source
 
@@ -44,7 +45,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
     "pair), and all currencies are the same. In CSV, Parquet and Arrow other names of columns "
     "are recognized, and unknown columns come back. Answers other than JSON have the products "
     "alone.",
-    query=PARAMETERS,
+    query=SCORING,
     body={
         "required": True,
         "content": {
