@@ -32,7 +32,7 @@ from shelfwise.service.contract import (
     query,
 )
 from shelfwise.service.kept import jobs, once, store
-from shelfwise.service.parameters import ROWS
+from shelfwise.service.parameters import JOBS
 from shelfwise.service.problems import Refusal
 from shelfwise.settings import Settings
 
@@ -164,15 +164,14 @@ def start_run() -> Response:
     api, "GET", "/v1/jobs",
     scope="read or analyze",
     summary="Jobs, newest first.",
-    query=ROWS,
+    query=JOBS,
     answers=answers("JobPage", "A page of jobs."),
     errors=STORE_ERRORS,
 )  # fmt: skip
 def list_jobs() -> Response:
     """Jobs."""
     options = query()
-    limit, after = options["limit"] or DEFAULT_LIMIT, options["after"]
-    found, following = jobs().newest(limit, None if after is None else str(after))
+    found, following = jobs().newest(options["limit"] or DEFAULT_LIMIT, options["after"])
     return listed([job.to_dict() for job in found], following)
 
 

@@ -7,7 +7,7 @@ from shelfwise.model import TIERS, Tiering
 from shelfwise.pipeline.features import FLAGS
 from shelfwise.pipeline.totals import ABC
 from shelfwise.profile import PROFILES
-from shelfwise.service.contract import REFERENCE, parameter
+from shelfwise.service.contract import JOB, REFERENCE, parameter
 from shelfwise.store.query import FILTERS
 
 _SWITCH = {"type": "string", "enum": ["0", "1"]}
@@ -19,6 +19,13 @@ PAGE = {
     ),
 }
 """Query parameters of lists that grow."""
+
+JOBS = PAGE | {
+    "after": parameter(
+        "What `next` of the page before said.", type="string", pattern=f"^[0-9]{{13}}-{JOB}$"
+    ),
+}
+"""Query parameters of the list of jobs."""
 
 ROWS = PAGE | {
     "after": parameter(
