@@ -1,11 +1,16 @@
-"""The list of jobs, page by page."""
+"""What DBOS keeps of jobs: listed page by page, read as JSON alone."""
 
+import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 import sqlalchemy as sa
+from test_chaos import until, working
 
+from kinds import shop
 from shelfwise.jobs.queue import Jobs
 from shelfwise.settings import Settings, load_settings
 from shelfwise.store import Store
@@ -72,3 +77,43 @@ def test_a_page_can_begin_after_a_job_that_is_gone(store: Store, jobs: Jobs) -> 
     assert jobs.newest(9, "1750000000123-a")[0] == []
     assert jobs.newest(9, "0000000000000-x")[0] == []
     assert len(jobs.newest(9, "9999999999999-x")[0]) == 3
+
+
+def test_what_is_kept_of_jobs_is_json(settings: Settings, store: Store, jobs: Jobs) -> None:
+    upload = store.uploads.add("parquet", "shop", pl.DataFrame(shop(9)).write_parquet)
+    for place in (upload.id, "none"):
+        jobs.enqueue({"source": {"upload": place}})
+    with working(settings):
+        until(lambda: all(job.is_over for job in jobs.newest()[0]), 60)
+    columns = (("workflow_status", ("inputs", "output", "error")),
+               ("workflow_input", ("inputs",)), ("workflow_output", ("output", "error")),
+               ("operation_outputs", ("output", "error")))  # fmt: skip
+    found = []
+    with store.database.read() as connection:
+        for name, texts in columns:
+            query = sa.text(f"SELECT {', '.join(texts)} FROM {table(store, name)}")
+            found += [text for row in connection.execute(query) for text in row if text]
+        named = sa.text(f"SELECT DISTINCT serialization FROM {table(store, 'workflow_status')}")
+        assert list(connection.scalars(named)) == ["portable_json"]
+    assert len(found) >= 6
+    assert all(json.loads(text) is not None for text in found)
+
+
+def test_a_pickle_in_the_database_is_never_loaded(
+    settings: Settings, store: Store, jobs: Jobs, tmp_path: Path
+) -> None:
+    canary = tmp_path / "owned"
+    payload = base64.b64encode(f"cos\nsystem\n(S'touch {canary}'\ntR.".encode()).decode()
+    upload = store.uploads.add("parquet", "shop", pl.DataFrame(shop(9)).write_parquet)
+    forged = jobs.enqueue({"source": {"upload": upload.id}}).id
+    change(store, forged, f"serialization = 'py_pickle', inputs = '{payload}'")
+    with store.database.write() as connection:
+        text = f"UPDATE {table(store, 'workflow_input')} SET inputs = :payload"
+        connection.execute(sa.text(text), {"payload": payload})
+    assert [job.id for job in jobs.newest()[0]] == [forged]
+    assert jobs.get(forged).request == {}
+    with working(settings):
+        good = jobs.enqueue({"source": {"upload": upload.id}}).id
+        until(lambda: jobs.get(good).is_over, 60)
+    assert jobs.get(good).state == "succeeded"
+    assert not canary.exists()

@@ -257,7 +257,8 @@ class Jobs:
     def _job(self, found: Any, progress: Mapping[str, tuple[str, float | None]]) -> Job:
         state = STATES[found.status]
         phase, done = progress.get(found.workflow_id, (None, None))
-        arguments = (found.input or {}).get("args") or [{}]
+        given = found.input if isinstance(found.input, dict) else {}
+        arguments = given.get("args") or [{}]
         return Job(
             id=found.workflow_id,
             run_id=found.output if state == "succeeded" else None,
@@ -293,10 +294,17 @@ def _masked(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def serializer() -> Any:
-    """What DBOS keeps is JSON, never pickles."""
+    """What DBOS keeps is JSON. A pickle in its tables, which is a stranger's, is never loaded."""
     from dbos import DBOSPortableJSONSerializer
+    from dbos._serialization import DefaultSerializer
 
+    # It would load one wherever a row calls itself that.
+    DefaultSerializer.deserialize = _refuse_pickle  # type: ignore[method-assign, assignment]
     return DBOSPortableJSONSerializer()
+
+
+def _refuse_pickle(*_: object) -> Any:
+    raise ValueError("a pickle is not loaded")
 
 
 def prepare(database: Database) -> None:
@@ -330,12 +338,6 @@ def _problem(found: Any) -> dict[str, Any]:
     return {"code": "job_failed", "detail": detail, "errors": [], "error_count": 0}
 
 
-def _moment(milliseconds: int) -> dt.datetime:
-    return dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
-
-
-def _text(moment: dt.datetime | None) -> str | None:
-    return moment.isoformat(timespec="milliseconds") if moment else None
 def _iso(milliseconds: int | None) -> str | None:
     if milliseconds is None:
         return None
@@ -343,3 +345,9 @@ def _iso(milliseconds: int | None) -> str | None:
     return dt.datetime.fromtimestamp((milliseconds + 0.5) / 1000, dt.UTC).isoformat()
 
 
+def _moment(milliseconds: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
+
+
+def _text(moment: dt.datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds") if moment else None
