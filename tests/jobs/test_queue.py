@@ -1,8 +1,10 @@
-"""What DBOS keeps of jobs: listed page by page, read as JSON alone."""
+"""What DBOS keeps of jobs: listed page by page, read as JSON alone, forgotten after a month."""
 
 import base64
+import datetime as dt
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -11,9 +13,14 @@ import sqlalchemy as sa
 from test_chaos import until, working
 
 from kinds import shop
+from shelfwise.errors import NotFoundError
 from shelfwise.jobs.queue import Jobs
 from shelfwise.settings import Settings, load_settings
 from shelfwise.store import Store
+from shelfwise.store.database import now
+from shelfwise.store.schema import workers
+
+MONTH = 31 * 24 * 60 * 60 * 1000
 
 
 @pytest.fixture
@@ -43,6 +50,19 @@ def change(store: Store, job_id: str, change: str) -> None:
     text = f"UPDATE {table(store, 'workflow_status')} SET {change} WHERE workflow_uuid = :id"
     with store.database.write() as connection:
         assert connection.execute(sa.text(text), {"id": job_id}).rowcount == 1
+
+
+def rows_of(store: Store, job_id: str) -> int:
+    """In how many rows DBOS has something of a job."""
+    names = ("workflow_status", "workflow_input", "workflow_output", "operation_outputs")
+    with store.database.read() as connection:
+        return sum(
+            connection.execute(
+                sa.text(f"SELECT count(*) FROM {table(store, name)} WHERE workflow_uuid = :id"),
+                {"id": job_id},
+            ).scalar_one()
+            for name in names
+        )
 
 
 def test_pages_stay_as_they_are_while_jobs_come_and_go(store: Store, jobs: Jobs) -> None:
@@ -77,6 +97,49 @@ def test_a_page_can_begin_after_a_job_that_is_gone(store: Store, jobs: Jobs) -> 
     assert jobs.newest(9, "1750000000123-a")[0] == []
     assert jobs.newest(9, "0000000000000-x")[0] == []
     assert len(jobs.newest(9, "9999999999999-x")[0]) == 3
+
+
+def beats(store: Store, count: int) -> None:
+    """Wait until a worker has said so many times that it is alive."""
+    seen = set[dt.datetime]()
+
+    def enough() -> bool:
+        with store.database.read() as connection:
+            alive = workers.c.seen_at > now() - dt.timedelta(seconds=5)
+            seen.update(connection.scalars(sa.select(workers.c.seen_at).where(alive)))
+        return len(seen) >= count
+
+    until(enough, 60)
+
+
+def test_jobs_are_forgotten_when_they_have_been_over_for_a_month(
+    settings: Settings, store: Store, jobs: Jobs
+) -> None:
+    upload = store.uploads.add("parquet", "shop", pl.DataFrame(shop(9)).write_parquet)
+    request = {"source": {"upload": upload.id}}
+    with working(settings):
+        old, young = (jobs.enqueue(request).id for _ in range(2))
+        until(lambda: all(job.is_over for job in jobs.newest()[0]), 60)
+    failed, cancelled, waiting = (jobs.enqueue(request).id for _ in range(3))
+    for job_id in (failed, cancelled):
+        jobs.cancel(job_id)
+    for job_id in (old, failed, cancelled):
+        change(store, job_id, f"completed_at = completed_at - {MONTH}")
+    for job_id in (old, young, waiting):
+        change(store, job_id, f"created_at = created_at - {2 * MONTH}")
+    change(store, failed, "status = 'ERROR'")
+    change(store, waiting, "application_version = 'another'")
+    assert rows_of(store, old) > 1
+    with working(replace(settings, keep_job_days=0)):
+        beats(store, 6)
+    assert len(jobs.newest()[0]) == 5
+    with working(settings):
+        until(lambda: len(jobs.newest()[0]) == 2, 60)
+    assert {job.id for job in jobs.newest()[0]} == {young, waiting}
+    assert rows_of(store, old) == rows_of(store, cancelled) == 0
+    with pytest.raises(NotFoundError):
+        jobs.get(old)
+    assert {run.id for run in store.runs.newest()[0]} == {old, young}
 
 
 def test_what_is_kept_of_jobs_is_json(settings: Settings, store: Store, jobs: Jobs) -> None:

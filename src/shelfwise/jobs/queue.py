@@ -30,6 +30,7 @@ STATES: dict[str, State] = {
     "CANCELLED": "cancelled",
 }
 APPLICATION, QUEUE, WORKFLOW, SCHEDULED = "shelfwise", "analyses", "analyze", "analyze_scheduled"
+OVER = ("succeeded", "failed", "cancelled")
 VERSION = "1"
 """Of the requests that jobs carry; a program of another version leaves them alone."""
 
@@ -54,7 +55,7 @@ class Job:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will happen."""
-        return self.state in ("succeeded", "failed", "cancelled")
+        return self.state in OVER
 
     def to_dict(self) -> dict[str, Any]:
         """The job as the API shows it."""
