@@ -56,7 +56,8 @@ class Source(msgspec.Struct, forbid_unknown_fields=True):
 class NewRun(msgspec.Struct, forbid_unknown_fields=True):
     """An analysis to be done as a job."""
 
-    source: Source
+    source: Annotated[Source, msgspec.Meta(extra_json_schema={
+        "oneOf": [{"required": ["upload"]}, {"required": ["place"]}]})]  # fmt: skip
     profile: Literal["standard", "robust", "margin"] = "standard"
     tiering: Literal["quota", "kmeans"] = "quota"
     model: Annotated[str, msgspec.Meta(pattern=f"^{REFERENCE}$")] | None = None
