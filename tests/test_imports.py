@@ -1,5 +1,6 @@
 """What `import shelfwise` costs and gives."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -81,3 +82,18 @@ def test_every_error_is_public_or_has_a_public_base() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'analyse'"):
         shelfwise.analyse  # noqa: B018  (asking is the test)
+
+
+def test_only_the_module_of_models_can_load_a_pickle() -> None:
+    folder = Path(shelfwise.__file__).parent
+    loaders = {"pickle", "joblib", "cloudpickle", "dill", "marshal", "shelve"}
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in getattr(node, "names", []) if hasattr(alias, "name")]
+            names += [getattr(node, "module", None) or "", getattr(node, "attr", "")]
+            names += [word.arg or "" for word in getattr(node, "keywords", [])]
+            used = {name.partition(".")[0] for name in names}
+            if used & (loaders | {"read_pickle", "allow_pickle"}):
+                found.add(path.relative_to(folder).as_posix())
+    assert found == {"model.py"}

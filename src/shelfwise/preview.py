@@ -1,6 +1,5 @@
 """How a file would be read, before anything is computed from it: for whoever uploads one."""
 
-import itertools
 import zipfile
 import zlib
 from pathlib import Path
@@ -23,11 +22,10 @@ from shelfwise.profile import PROFILES
 from shelfwise.source import open_source
 
 SAMPLE, SHOWN = 200, 20
-LONGEST_LINE = 2**20
+BEGINNING = 2**20
+"""Bytes of JSON that are parsed for a preview, however large the file is."""
 WHOLE_SHEETS = 256 * 2**20
 """Bytes that the parts of an Excel file may have together."""
-WHOLE_JSON = 64 * 2**20
-"""Bytes of JSON that are parsed for a preview; an array has no beginning one could read alone."""
 
 
 def preview(path: Path, kind: str, most_bytes: int) -> dict[str, Any]:
@@ -37,9 +35,6 @@ def preview(path: Path, kind: str, most_bytes: int) -> dict[str, Any]:
     not what it says, or could do harm.
     """
     sample, supposed = _sample(path, kind, most_bytes)
-    if sample is None:
-        return {"columns": [], "missing": [], "rows": [], "problems": [], "repaired": [],
-                "read_as": [], "sampled": 0}  # fmt: skip
     if sample.height == 0:
         raise InputError("The file has no rows.", "Give at least one product.")
     names = sample.columns
@@ -79,7 +74,7 @@ def _judged(sample: pl.DataFrame) -> tuple[list[dict[str, str]], list[str]]:
     return problems[:SHOWN], [n.message for n in notices if n.code == "repaired"]
 
 
-def _sample(path: Path, kind: str, most_bytes: int) -> tuple[pl.DataFrame | None, list[str]]:
+def _sample(path: Path, kind: str, most_bytes: int) -> tuple[pl.DataFrame, list[str]]:
     if kind == "csv":
         with path.open("rb") as file:
             separator, _ = files.header_line(file.readline(1_000_000), "The file")
@@ -91,14 +86,8 @@ def _sample(path: Path, kind: str, most_bytes: int) -> tuple[pl.DataFrame | None
             line = (str(error).strip().splitlines() or ["damaged"])[0]
             raise InputError(f"The CSV cannot be read: {line[:200]}.") from error
         return rows, files.guessed(path)
-    if kind == "ndjson":
-        with path.open("rb") as file:
-            lines = list(itertools.islice(iter(lambda: file.readline(LONGEST_LINE), b""), SAMPLE))
-        return _frame(decode.rows_of(b"".join(lines), lines=True)), []
-    if kind == "json":
-        if path.stat().st_size > WHOLE_JSON:
-            return None, []
-        return _frame(decode.rows_of(path.read_bytes(), lines=False)[:SAMPLE]), []
+    if kind in ("json", "ndjson"):
+        return _frame(_json_rows(path, kind)), []
     if kind == "parquet":
         untrusted.look_at_parquet(path, None, most_bytes)
         rows = untrusted.guarded(lambda: pl.scan_parquet(path).head(SAMPLE).collect(), "Parquet")
@@ -111,6 +100,20 @@ def _sample(path: Path, kind: str, most_bytes: int) -> tuple[pl.DataFrame | None
         return files.read_frame(path, "xlsx").head(SAMPLE), []
     except UnreadableError as error:
         raise InputError("The Excel file has no sheet that can be read.") from error
+
+
+def _json_rows(path: Path, kind: str) -> list[Any]:
+    """The rows that end in the file's beginning, the sample at most."""
+    with path.open("rb") as file:
+        begun = file.read(BEGINNING)
+        whole = not file.read(1)
+    if kind == "json":
+        return decode.first_rows(begun, SAMPLE, whole=whole)
+    lines = begun.split(b"\n", SAMPLE)
+    kept = lines if whole and len(lines) <= SAMPLE else lines[:-1]
+    if not kept:
+        raise UnreadableError(f"The first line has more than {BEGINNING:,} bytes.")
+    return decode.rows_of(b"\n".join(kept), lines=True)
 
 
 def _frame(rows: list[Any]) -> pl.DataFrame:

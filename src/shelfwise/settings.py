@@ -107,6 +107,7 @@ SETTINGS = (
     ),
     Setting("keep_runs", 0, _whole, "Runs to keep, the newest; 0: all. Pinned ones stay."),
     Setting("keep_days", 0, _whole, "Days to keep runs for; 0: for ever. Pinned ones stay."),
+    Setting("keep_job_days", 30, _whole, "Days to keep jobs for that are over; 0: for ever."),
     Setting("secret_key", "", _key, "Key that signs saved models; made at first use.", secret=True),
     Setting("api_key", "", _key, "The key that a request must carry; none: no key.", secret=True),
     Setting("model", None, Path, "A saved model (.json or .joblib) to score against, no fit."),
@@ -151,6 +152,7 @@ class Settings:
     database_url: str
     keep_runs: int
     keep_days: int
+    keep_job_days: int
     secret_key: str
     api_key: str
     model: Path | None

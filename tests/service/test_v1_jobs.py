@@ -1,5 +1,6 @@
 """Uploads, jobs and schedules: through a real server with a real worker beside it."""
 
+import gzip
 import io
 import json
 import time
@@ -141,6 +142,36 @@ def test_more_than_is_scored_at_once_becomes_a_job(working: LiveDoor) -> None:
     assert over(working, asked)["state"] == "succeeded"
 
 
+SENT: dict[str, tuple[Callable[[bytes], bytes], bool]] = {
+    "plain": (lambda body: body, False),
+    "chunked": (lambda body: body, True),
+    "packed": (gzip.compress, False),
+    "packed and chunked": (gzip.compress, True),
+    "packed in parts": (
+        lambda body: gzip.compress(body[:9_000]) + gzip.compress(body[9_000:]), False,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("pack", "chunked"), SENT.values(), ids=SENT)
+def test_a_body_counts_as_it_is_unpacked_however_it_is_sent(
+    client_of: Callable[..., FlaskClient],
+    tmp_path: Path,
+    pack: Callable[[bytes], bytes],
+    chunked: bool,
+) -> None:
+    door = ClientDoor(client_of(data_dir=tmp_path, max_body_bytes=20_000, max_upload_bytes=100_000))
+    coding = {} if pack(b"x") == b"x" else {"Content-Encoding": "gzip"}
+    small, large, huge = (written(shop(n), "write_json") for n in (150, 400, 2_000))
+    assert len(small) < 20_000 < len(large) < 100_000 < len(huge)
+    door(pack(small), headers=coding, chunked=chunked).ok()
+    accepted = door(pack(large), headers=coding, chunked=chunked)
+    assert accepted.status == 202, accepted.body
+    assert get(door, f"/v1/uploads/{accepted.json()['id']}").ok()["bytes"] == len(large)
+    door(pack(huge), headers=coding, chunked=chunked).problem(413)
+    assert len(list((tmp_path / "uploads").iterdir())) == 1
+
+
 def test_a_job_that_fails_says_why(working: LiveDoor) -> None:
     bad = [row | {"price": -1} for row in shop(3)]
     job = over(working, working(json.dumps(bad).encode(), headers={"Prefer": "respond-async"}))
@@ -265,8 +296,6 @@ def test_uploads_that_do_not_fit_are_refused_and_not_kept(
 def test_gzip_is_unpacked_and_bombs_are_refused(
     client_of: Callable[..., FlaskClient], tmp_path: Path
 ) -> None:
-    import gzip
-
     door = ClientDoor(client_of(data_dir=tmp_path, max_upload_bytes=1_000_000))
     packed = {"Content_Encoding": "gzip"}
     assert upload(door, gzip.compress(BODY), CSV, **packed).json()["bytes"] == len(BODY)

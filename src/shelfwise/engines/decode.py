@@ -84,11 +84,7 @@ def plain_rows(body: bytes, max_rows: int | None) -> list[Any]:
         raw = msgspec.json.decode(body, type=list[msgspec.Raw])
     except msgspec.ValidationError as error:
         _refuse_unless_json(body)
-        raise RejectedRowsError(
-            "The body is not an array of products.",
-            'Send [{"product_id": 1, "name": "...", "price": 9.9, "units_sold": 5, "stock": 2}].',
-            (Problem("", "expected an array of objects"),),
-        ) from error
+        raise _no_array() from error
     except RecursionError as error:
         raise UnreadableError("The JSON is nested too deeply.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -106,6 +102,14 @@ def plain_rows(body: bytes, max_rows: int | None) -> list[Any]:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise UnreadableError(f"The body is not JSON: {_reason(error, body)}.") from error
     return rows
+
+
+def _no_array() -> RejectedRowsError:
+    return RejectedRowsError(
+        "The body is not an array of products.",
+        'Send [{"product_id": 1, "name": "...", "price": 9.9, "units_sold": 5, "stock": 2}].',
+        (Problem("", "expected an array of objects"),),
+    )
 
 
 class _Object(msgspec.Struct, gc=False):
@@ -185,3 +189,34 @@ def rows_of(body: bytes, *, lines: bool = False) -> list[Any]:
         parts = (line for line in body.removeprefix(BOM).split(b"\n") if line.strip())
         body = b"[" + b",".join(parts) + b"]"
     return plain_rows(body.removeprefix(BOM), None)
+
+
+_SIGN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{},]', re.DOTALL)
+"""A whole text, or what stands between values of JSON; a quote alone begins a text cut off."""
+
+
+def first_rows(begun: bytes, count: int, *, whole: bool) -> list[Any]:
+    """Up to `count` rows of a JSON array of which this is the beginning, or the `whole`.
+
+    Of a beginning only the rows that end in it count.
+    """
+    begun, depth, rows, end = begun.removeprefix(BOM), 0, 0, 0
+    if not whole and not begun.lstrip(b" \t\r\n").startswith(b"["):
+        raise _no_array()
+    for sign in _SIGN.finditer(begun):
+        if sign[0] in b"[{":
+            depth += 1
+        elif sign[0] in b"]}":
+            depth -= 1
+        elif sign[0] == b"," and depth == 1:
+            rows, end = rows + 1, sign.start()
+            if rows == count:
+                break
+        elif sign[0] == b'"':
+            break
+    if rows < count and whole:
+        return plain_rows(begun, None)
+    if not rows:
+        size = f"{len(begun):,} bytes"
+        raise UnreadableError(f"No product ends within the first {size} of the JSON.")
+    return plain_rows(begun[:end] + b"]", None)

@@ -30,6 +30,7 @@ STATES: dict[str, State] = {
     "CANCELLED": "cancelled",
 }
 APPLICATION, QUEUE, WORKFLOW, SCHEDULED = "shelfwise", "analyses", "analyze", "analyze_scheduled"
+OVER = ("succeeded", "failed", "cancelled")
 VERSION = "1"
 """Of the requests that jobs carry; a program of another version leaves them alone."""
 
@@ -54,7 +55,7 @@ class Job:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will happen."""
-        return self.state in ("succeeded", "failed", "cancelled")
+        return self.state in OVER
 
     def to_dict(self) -> dict[str, Any]:
         """The job as the API shows it."""
@@ -100,7 +101,7 @@ class Jobs:
 
         self._database = store.database
         prepare(store.database)
-        with _complaints(store.database):
+        with complaints(store.database):
             self._client = DBOSClient(
                 system_database_url=store.database.driver_url,
                 serializer=serializer(),
@@ -118,35 +119,55 @@ class Jobs:
             "workflow_id": job_id or new_id(),
             "app_version": VERSION,
         }
-        with _complaints(self._database):
+        with complaints(self._database):
             self._client.enqueue(options, dict(request))
         return self.get(str(options["workflow_id"]))
 
     def get(self, job_id: str) -> Job:
         """A job; NotFoundError where there is none."""
-        with _complaints(self._database):
+        with complaints(self._database):
             found = self._client.list_workflows(workflow_ids=[job_id])
         if not found:
             raise NotFoundError(f"There is no job {excerpt(job_id)}.")
         return self._job(found[0], self._progress([job_id]))
 
     def newest(self, limit: int = 50, after: str | None = None) -> tuple[list[Job], str | None]:
-        """Jobs, newest first, and what to pass as `after` for the next ones."""
-        start = int(after) if after and after.isdigit() else 0
-        with _complaints(self._database):
-            found = self._client.list_workflows(
-                queue_name=QUEUE, name=[WORKFLOW, SCHEDULED], limit=limit + 1, offset=start,
-                sort_desc=True,
+        """Jobs, newest first, and what to pass as `after` for the next ones.
+
+        It names a job by the time of its making and its id: jobs that come or go meanwhile
+        move no page.
+        """
+        moment, _, last_id = (after or "").partition("-")
+        found: list[Any] = []
+        if moment:
+            same = self._made(since=int(moment), until=int(moment))
+            found = [one for one in same if one.workflow_id < last_id]
+        older = self._made(until=int(moment) - 1 if moment else None, limit=limit + 1)
+        if len(older) > limit:
+            # DBOS orders by the millisecond alone, so the last one must be there whole.
+            end = older[-1].created_at
+            older = [one for one in older if one.created_at > end] + self._made(end, end)
+        found = sorted(found + older, key=lambda one: (one.created_at, one.workflow_id))[::-1]
+        page = found[:limit]
+        progress = self._progress([one.workflow_id for one in page])
+        following = f"{page[-1].created_at}-{page[-1].workflow_id}" if len(found) > limit else None
+        return [self._job(one, progress) for one in page], following
+
+    def _made(
+        self, since: int | None = None, until: int | None = None, limit: int | None = None
+    ) -> list[Any]:
+        """What DBOS has of jobs that were made between two milliseconds, newest first."""
+        with complaints(self._database):
+            return self._client.list_workflows(
+                name=[WORKFLOW, SCHEDULED], limit=limit, sort_desc=True,
+                start_time=_iso(since), end_time=_iso(until),
             )  # fmt: skip
-        progress = self._progress([one.workflow_id for one in found])
-        jobs = [self._job(one, progress) for one in found[:limit]]
-        return jobs, str(start + limit) if len(found) > limit else None
 
     def cancel(self, job_id: str) -> Job:
         """Stop a job that is queued or running; one that is over stays as it is."""
         job = self.get(job_id)
         if not job.is_over:
-            with _complaints(self._database):
+            with complaints(self._database):
                 self._client.cancel_workflow(job_id)
         return self.get(job_id)
 
@@ -157,7 +178,7 @@ class Jobs:
 
         from dbos import error as dbos_errors
 
-        with _complaints(self._database):
+        with complaints(self._database):
             if self._client.get_schedule(name):
                 raise InputError(
                     f"There is a schedule {excerpt(name)} already.", "Delete it first."
@@ -176,7 +197,7 @@ class Jobs:
 
     def schedule(self, name: str) -> Schedule:
         """A schedule; NotFoundError where there is none."""
-        with _complaints(self._database):
+        with complaints(self._database):
             found = self._client.get_schedule(name)
         if found is None:
             raise NotFoundError(f"There is no schedule {excerpt(name)}.")
@@ -184,21 +205,21 @@ class Jobs:
 
     def schedules(self) -> list[Schedule]:
         """All schedules, by name."""
-        with _complaints(self._database):
+        with complaints(self._database):
             found = self._client.list_schedules()
         return sorted(map(self._schedule, found), key=lambda one: one.name)
 
     def pause(self, name: str, paused: bool = True) -> Schedule:
         """Stop a schedule for a while, or let it go on."""
         self.schedule(name)
-        with _complaints(self._database):
+        with complaints(self._database):
             (self._client.pause_schedule if paused else self._client.resume_schedule)(name)
         return self.schedule(name)
 
     def delete_schedule(self, name: str) -> None:
         """End a schedule."""
         self.schedule(name)
-        with _complaints(self._database):
+        with complaints(self._database):
             self._client.delete_schedule(name)
 
     def trigger(self, name: str) -> str:
@@ -213,7 +234,7 @@ class Jobs:
             "app_version": VERSION,
         }
         request = dict(self.schedule(name).request)
-        with _complaints(self._database):
+        with complaints(self._database):
             self._client.enqueue(options, moment, request)
         return str(options["workflow_id"])
 
@@ -237,7 +258,8 @@ class Jobs:
     def _job(self, found: Any, progress: Mapping[str, tuple[str, float | None]]) -> Job:
         state = STATES[found.status]
         phase, done = progress.get(found.workflow_id, (None, None))
-        arguments = (found.input or {}).get("args") or [{}]
+        given = found.input if isinstance(found.input, dict) else {}
+        arguments = given.get("args") or [{}]
         return Job(
             id=found.workflow_id,
             run_id=found.output if state == "succeeded" else None,
@@ -273,25 +295,35 @@ def _masked(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def serializer() -> Any:
-    """What DBOS keeps is JSON, never pickles."""
+    """What DBOS keeps is JSON. A pickle in its tables, which is a stranger's, is never loaded."""
     from dbos import DBOSPortableJSONSerializer
+    from dbos._serialization import DefaultSerializer
 
+    # It would load one wherever a row calls itself that.
+    DefaultSerializer.deserialize = _refuse_pickle  # type: ignore[method-assign, assignment]
     return DBOSPortableJSONSerializer()
+
+
+def _refuse_pickle(*_: object) -> Any:
+    raise ValueError("a pickle is not loaded")
 
 
 def prepare(database: Database) -> None:
     """Make DBOS's tables, or bring them to its version; alone, as our own migration."""
     from dbos import DBOS
 
-    with _complaints(database):
+    with complaints(database):
         DBOS.migrate(database.driver_url)
 
 
 @contextmanager
-def _complaints(database: Database) -> Iterator[None]:
+def complaints(database: Database) -> Iterator[None]:
+    """What DBOS raises while the database is away, as an error of ours."""
+    from dbos import error as dbos_errors
+
     try:
         yield
-    except sa.exc.SQLAlchemyError as error:
+    except (sa.exc.SQLAlchemyError, dbos_errors.DBOSQueryTimeoutError) as error:
         raise StoreError(
             f"The database {database} does not answer.",
             "Try again; if it stays, look whether it runs, and has room on its disk.",
@@ -305,6 +337,13 @@ def _problem(found: Any) -> dict[str, Any]:
         return data
     detail = str(found.error or "The work died again and again.")[:300]
     return {"code": "job_failed", "detail": detail, "errors": [], "error_count": 0}
+
+
+def _iso(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    # In the middle of the millisecond, so that DBOS's arithmetic finds it again.
+    return dt.datetime.fromtimestamp((milliseconds + 0.5) / 1000, dt.UTC).isoformat()
 
 
 def _moment(milliseconds: int) -> dt.datetime:

@@ -27,7 +27,17 @@ from croniter import croniter
 from dbos import DBOS, DBOSConfig, PortableWorkflowError
 
 from shelfwise.errors import StoreError
-from shelfwise.jobs.queue import APPLICATION, QUEUE, SCHEDULED, VERSION, WORKFLOW, serializer
+from shelfwise.jobs.queue import (
+    APPLICATION,
+    OVER,
+    QUEUE,
+    SCHEDULED,
+    STATES,
+    VERSION,
+    WORKFLOW,
+    complaints,
+    serializer,
+)
 from shelfwise.settings import Settings
 from shelfwise.store import Store
 from shelfwise.store.database import new_id, now
@@ -36,6 +46,8 @@ from shelfwise.store.schema import job_progress, workers
 RESTART_SECONDS = 0.5
 BEAT_SECONDS, DEAD_SECONDS = 2.0, 15.0
 """How often a worker says that it is alive, and after what silence others take it for dead."""
+FORGET_SECONDS, FORGET_AT_ONCE = 24 * 60 * 60.0, 500
+"""How often a worker removes jobs that are long over, and how many in one transaction."""
 log = logging.getLogger("shelfwise.worker")
 
 
@@ -72,11 +84,15 @@ class Worker:
         )  # fmt: skip
         self._make_up()
         ready()
+        forget_at = 0.0
         try:
             while not self._over.wait(BEAT_SECONDS):
                 with contextlib.suppress(StoreError):  # It beats again when the database is back.
                     self._beat()
                     self._take_over()
+                    if time.monotonic() >= forget_at:
+                        self._forget()
+                        forget_at = time.monotonic() + FORGET_SECONDS
         finally:
             self._end()
 
@@ -190,11 +206,28 @@ class Worker:
                 connection.execute(workers.delete().where(workers.c.id == one))
             log.warning("worker %s died; its jobs are in the queue again", one)
 
+    def _forget(self) -> None:
+        """Remove jobs that have been over for longer than the settings say."""
+        days = self.settings.keep_job_days
+        if not days:
+            return
+        end = now() - dt.timedelta(days=days)
+        states = [name for name, state in STATES.items() if state in OVER]
+        count = 0
+        with complaints(self.store.database):
+            while found := DBOS.list_workflows(
+                status=states, completed_before=end.isoformat(), limit=FORGET_AT_ONCE,
+                load_input=False, load_output=False,
+            ):  # fmt: skip
+                DBOS.delete_workflows([one.workflow_id for one in found])
+                count += len(found)
+        with self.store.database.write() as connection:
+            connection.execute(job_progress.delete().where(job_progress.c.at < end))
+        if count:
+            log.info("%s jobs were over for %s days and are forgotten", count, days)
+
     def _make_up(self) -> None:
         """Do the last fire of each schedule that came while no worker ran; the others are past."""
-        month_ago = now() - dt.timedelta(days=30)
-        with self.store.database.write() as connection:
-            connection.execute(job_progress.delete().where(job_progress.c.at < month_ago))
         for schedule in DBOS.list_schedules(status="ACTIVE"):
             since = schedule.get("last_fired_at")
             if since is None:

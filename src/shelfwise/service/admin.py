@@ -19,7 +19,7 @@ from shelfwise.service.contract import (
     query,
 )
 from shelfwise.service.kept import store
-from shelfwise.service.schemas import PAGE
+from shelfwise.service.parameters import PAGE
 from shelfwise.store.keys import Scope
 
 api = Blueprint("admin", __name__)

@@ -1,6 +1,9 @@
 """A request's body: read whole or refused, never truncated, unpacked within the limit."""
 
 import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,18 @@ def read_body(environ: dict[str, Any], limit: int) -> bytes:
     """The unpacked body, at most `limit` bytes.
 
     Raises Refusal (415) for an unknown encoding, TooLargeError above the limit,
-    UnreadableError for a body that ends early or is no gzip.
+    UnreadableError for a body that ends early or is no gzip. After TooLargeError
+    `save_body` still finds the body whole.
     """
     encoding = _encoding(environ)
     raw = _read(environ, limit)
-    return _unzip(raw, limit) if encoding == "gzip" else raw
+    if encoding != "gzip":
+        return raw
+    try:
+        return b"".join(_unpacked([raw], limit))
+    except TooLargeError:
+        environ["wsgi.input"] = BytesIO(raw)
+        raise
 
 
 def _encoding(environ: dict[str, Any]) -> str:
@@ -57,8 +67,21 @@ def _read(environ: dict[str, Any], limit: int) -> bytes:
     # a server's own limit may cut a chunked body without a word.
     body = _exactly(stream, limit + 1)
     if len(body) > limit:
+        environ["wsgi.input"] = _Joined(BytesIO(body), stream)
         raise too_large(limit)
     return body
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """What was read of a stream, and then the rest of it."""
+
+    begun: BytesIO
+    rest: Any
+
+    def read(self, size: int) -> bytes:
+        part: bytes = self.begun.read(size) or self.rest.read(size)
+        return part
 
 
 def _exactly(stream: Any, length: int) -> bytes:
@@ -73,65 +96,64 @@ def _exactly(stream: Any, length: int) -> bytes:
     return b"".join(parts)
 
 
-def _unzip(packed: bytes, limit: int) -> bytes:
-    """The unpacked body; slices are fed, so that no step copies more than a slice."""
-    parts: list[bytes] = []
-    room, place, members = limit + 1, 0, 0
-    while place < len(packed):
-        members += 1
-        if members > MEMBERS:
-            raise UnreadableError(f"The gzip body has more than {MEMBERS} members.")
-        unpacker = zlib.decompressobj(wbits=31)
-        while place < len(packed) and not unpacker.eof:
-            piece = packed[place : place + _CHUNK]
+def _unpacked(
+    parts: Iterable[bytes], limit: int, setting: str = "SHELFWISE_MAX_BODY_BYTES"
+) -> Iterator[bytes]:
+    """What gzip has packed; slices are fed, so that no step copies more than a slice."""
+    room, members = limit, 0
+    unpacker: Any = None  # Of the member that is being unpacked.
+    for whole in parts:
+        place = 0
+        while place < len(whole):
+            if unpacker is None:
+                members += 1
+                if members > MEMBERS:
+                    raise UnreadableError(f"The gzip body has more than {MEMBERS} members.")
+                unpacker = zlib.decompressobj(wbits=31)
+            piece = whole[place : place + _CHUNK]
             place += len(piece)
             while piece and not unpacker.eof:
                 try:
-                    part = unpacker.decompress(piece, min(room, _CHUNK))
+                    part = unpacker.decompress(piece, min(room + 1, _CHUNK))
                 except zlib.error as error:
                     raise UnreadableError(f"The body is not valid gzip: {error}.") from error
                 piece = unpacker.unconsumed_tail
-                parts.append(part)
                 room -= len(part)
-                if room <= 0:
-                    raise too_large(limit)
-        if not unpacker.eof:
-            raise UnreadableError("The gzip body ends early.")
-        place -= len(unpacker.unused_data)
-    if not parts:
+                if room < 0:
+                    raise too_large(limit, setting)
+                yield part
+            if unpacker.eof:
+                place -= len(unpacker.unused_data)
+                unpacker = None
+    if unpacker:
+        raise UnreadableError("The gzip body ends early.")
+    if not members:
         raise UnreadableError("The gzip body is empty.")
-    return b"".join(parts)
 
 
 def save_body(environ: dict[str, Any], limit: int, path: Path) -> None:
     """Write the unpacked body into a file, slice by slice; the same errors as `read_body`."""
     encoding = _encoding(environ)
+    setting = "SHELFWISE_MAX_UPLOAD_BYTES"
     declared = environ.get("CONTENT_LENGTH") or ""
-    if declared.isascii() and declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
-        raise too_large(limit, "SHELFWISE_MAX_UPLOAD_BYTES")
-    stream, unpacker = environ["wsgi.input"], zlib.decompressobj(wbits=31)
-    read = written = 0
-    with path.open("wb") as file:
-        while part := stream.read(16 * _CHUNK):
+    length = int(declared[:18]) if declared.isascii() and declared.isdigit() else 0
+    if length > limit or len(declared) > 18:
+        raise too_large(limit, setting)
+    read = 0
+
+    def sent() -> Iterator[bytes]:
+        nonlocal read
+        while part := environ["wsgi.input"].read(16 * _CHUNK):
             read += len(part)
-            while part:
-                piece, part = part, b""
-                if encoding == "gzip":
-                    try:
-                        piece = unpacker.decompress(piece, 16 * _CHUNK)
-                    except zlib.error as error:
-                        raise UnreadableError(f"The body is not valid gzip: {error}.") from error
-                    part = unpacker.unconsumed_tail
-                    if unpacker.eof and (unpacker.unused_data or part):
-                        raise UnreadableError("The gzip body has several members; send one.")
-                written += len(piece)
-                if written > limit:
-                    raise too_large(limit, "SHELFWISE_MAX_UPLOAD_BYTES")
-                file.write(piece)
-    if declared.isascii() and declared.isdigit() and read < int(declared):
-        raise UnreadableError(f"The body ended after {read:,} of {int(declared):,} bytes.")
-    if encoding == "gzip" and not unpacker.eof:
-        raise UnreadableError("The gzip body ends early.")
+            if read > limit:
+                raise too_large(limit, setting)
+            yield part
+
+    with path.open("wb") as file:
+        for part in _unpacked(sent(), limit, setting) if encoding == "gzip" else sent():
+            file.write(part)
+    if read < length:
+        raise UnreadableError(f"The body ended after {read:,} of {length:,} bytes.")
 
 
 def too_large(limit: int, setting: str = "SHELFWISE_MAX_BODY_BYTES") -> TooLargeError:

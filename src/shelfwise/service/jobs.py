@@ -32,8 +32,8 @@ from shelfwise.service.contract import (
     query,
 )
 from shelfwise.service.kept import jobs, once, store
+from shelfwise.service.parameters import JOBS
 from shelfwise.service.problems import Refusal
-from shelfwise.service.schemas import ROWS
 from shelfwise.settings import Settings
 
 api = Blueprint("jobs", __name__)
@@ -56,7 +56,8 @@ class Source(msgspec.Struct, forbid_unknown_fields=True):
 class NewRun(msgspec.Struct, forbid_unknown_fields=True):
     """An analysis to be done as a job."""
 
-    source: Source
+    source: Annotated[Source, msgspec.Meta(extra_json_schema={
+        "oneOf": [{"required": ["upload"]}, {"required": ["place"]}]})]  # fmt: skip
     profile: Literal["standard", "robust", "margin"] = "standard"
     tiering: Literal["quota", "kmeans"] = "quota"
     model: Annotated[str, msgspec.Meta(pattern=f"^{REFERENCE}$")] | None = None
@@ -164,15 +165,14 @@ def start_run() -> Response:
     api, "GET", "/v1/jobs",
     scope="read or analyze",
     summary="Jobs, newest first.",
-    query=ROWS,
+    query=JOBS,
     answers=answers("JobPage", "A page of jobs."),
     errors=STORE_ERRORS,
 )  # fmt: skip
 def list_jobs() -> Response:
     """Jobs."""
     options = query()
-    limit, after = options["limit"] or DEFAULT_LIMIT, options["after"]
-    found, following = jobs().newest(limit, None if after is None else str(after))
+    found, following = jobs().newest(options["limit"] or DEFAULT_LIMIT, options["after"])
     return listed([job.to_dict() for job in found], following)
 
 

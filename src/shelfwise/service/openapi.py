@@ -10,6 +10,7 @@ from shelfwise.service.contract import (
     BODIES,
     ENDPOINTS,
     GENERAL_ERRORS,
+    JSON,
     PATH_PARAMETERS,
     PROBLEM,
     Endpoint,
@@ -19,6 +20,26 @@ from shelfwise.service.schemas import SCHEMAS
 
 ORDER = ("scoring", "runs", "opinions", "models", "jobs", "admin", "pages", "watch")
 """The blueprints as a reader wants them."""
+
+IDS: dict[str, list[tuple[str, dict[str, str]]]] = {
+    "Answer": [("/v1/runs/", {"run_id": "/run_id"})],
+    "HistoryRow": [("/v1/runs/", {"run_id": "/run_id"})],
+    "Job": [("/v1/jobs/", {"job_id": "/id"}), ("/v1/runs/", {"run_id": "/run_id"})],
+    "Key": [("/v1/keys/", {"prefix": "/prefix"})],
+    "MadeKey": [("/v1/keys/", {"prefix": "/about/prefix"})],
+    "ModelVersion": [("/v1/models/", {"name": "/name", "reference": "/name"})],
+    "Run": [("/v1/runs/", {"run_id": "/id"})],
+    "Schedule": [("/v1/schedules/", {"name": "/name"})],
+    "Upload": [("/v1/uploads/", {"upload_id": "/id"})],
+}
+"""Schema of an answer -> what is found by an id in it: below which path, by which parameters."""
+
+SENT: dict[str, dict[str, dict[str, Any]]] = {
+    "ModelVersion": {"point_alias": {"version": "$response.body#/version"}},
+    "Run": {"add_model": {"name": "shop", "run": "$response.body#/id"}},
+    "Upload": {"start_run": {"source": {"upload": "$response.body#/id"}}},
+}
+"""Schema of an answer -> operations that take an id in it in their body."""
 
 IDEMPOTENCY = {
     "name": "Idempotency-Key",
@@ -79,8 +100,32 @@ def _operation(one: Endpoint) -> dict[str, Any]:
         "security": [{}] if one.scope is None else [{}, {"key": []}],
         **({"parameters": parameters} if parameters else {}),
         **({"requestBody": one.body} if one.body else {}),
-        "responses": {**one.answers, **{s: _error(t) for s, t in sorted(errors.items())}},
+        "responses": {
+            **{status: answer | _linked(one, answer) for status, answer in one.answers.items()},
+            **{status: _error(text) for status, text in sorted(errors.items())},
+        },
     }
+
+
+def _linked(one: Endpoint, answer: dict[str, Any]) -> dict[str, Any]:
+    """The links of an answer: what can be asked next, with what it holds."""
+    schema = answer.get("content", {}).get(JSON, {}).get("schema", {})
+    links: dict[str, Any] = {}
+    for each in schema.get("anyOf", [schema]):
+        name = each.get("$ref", "").rpartition("/")[2]
+        is_page = name.endswith("Page")
+        name, base = name.removesuffix("Page"), "/data/0" if is_page else ""
+        for below, ids in IDS.get(name, []):
+            pointers = {n: f"$response.body#{base}{place}" for n, place in ids.items()}
+            for other in ordered():
+                if other.path.startswith(below):
+                    names = set(re.findall(r"{(\w+)}", other.path)) & ids.keys()
+                    links[other.name] = {"parameters": {n: pointers[n] for n in sorted(names)}}
+        for target, body in SENT.get("" if is_page else name, {}).items():
+            links.setdefault(target, {})["requestBody"] = body
+        if is_page and "after" in one.query:
+            links[one.name] = {"parameters": {"after": "$response.body#/next"}}
+    return {"links": {n: {"operationId": n} | link for n, link in links.items()}} if links else {}
 
 
 def _error(text: str) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from shelfwise.service.contract import (
     query,
 )
 from shelfwise.service.kept import store
-from shelfwise.service.schemas import PAGE, SOME_TEXT, SWITCH
+from shelfwise.service.parameters import PAGE, SWITCH
+from shelfwise.service.schemas import SOME_TEXT
 from shelfwise.store.opinions import ACTIONS, VERDICTS
 from shelfwise.store.schema import REASON_LETTERS
 

@@ -27,7 +27,7 @@ from shelfwise.service.contract import (
     ref,
 )
 from shelfwise.service.kept import store
-from shelfwise.service.schemas import PAGE, PRODUCTS, ROWS
+from shelfwise.service.parameters import PAGE, PRODUCTS, ROWS
 from shelfwise.store.query import FILTERS, MARK, Query, page, select
 from shelfwise.store.runs import Run
 

@@ -1,32 +1,26 @@
-"""JSON schemas of what goes in and out, made from the columns and metrics of everything else."""
+"""JSON schemas of bodies and answers, made from the columns and metrics of everything else."""
 
 from collections.abc import Iterable
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
-from shelfwise.cells import OnError
 from shelfwise.columns import COLUMNS, REQUIRED, Column
 from shelfwise.engines.parquet import HISTORY
 from shelfwise.jobs.queue import STATES
 from shelfwise.metrics import METRICS, Metric
-from shelfwise.model import TIERS, Tiering
+from shelfwise.model import TIERS
 from shelfwise.pipeline.features import FLAGS, SHOWN
 from shelfwise.pipeline.totals import ABC
-from shelfwise.profile import PROFILES
-from shelfwise.service.contract import REFERENCE, parameter, ref
+from shelfwise.service.contract import ref
 from shelfwise.store.keys import SCOPES
 from shelfwise.store.opinions import ACTIONS, VERDICTS, Decision, Override
-from shelfwise.store.query import FILTERS
 
 EXAMPLE: list[dict[str, Any]] = [
     {"product_id": 101, "name": "Desk lamp", "price": 199.99, "units_sold": 150, "stock": 50},
     {"product_id": 102, "name": "Coffee mug", "price": 9.5, "units_sold": 40, "stock": 160},
     {"product_id": 103, "name": "Door mat", "price": 25.0, "units_sold": 90, "stock": 10},
 ]
-
-SWITCH = {"type": "string", "enum": ["0", "1"]}
-
 
 MEANINGS = {
     "performance_score": "0 to 100; contributions of the weighed metrics add up to it.",
@@ -41,85 +35,6 @@ MEANINGS = {
     "one.",
 }
 """What a computed key means, where its schema does not say it."""
-
-
-PAGE = {
-    "limit": parameter("How many at most.", type="integer", minimum=1, maximum=1_000),
-    "after": parameter(
-        "What `next` of the page before said.", type="string", pattern="^[0-9a-zA-Z_-]{1,64}$"
-    ),
-}
-"""Query parameters of lists that grow."""
-
-ROWS = PAGE | {
-    "after": parameter(
-        "What `next` of the page before said.", type="integer", minimum=0, maximum=2_000_000_000
-    ),
-}
-"""Query parameters of rows that stay as they are."""
-
-_VALUES = {
-    "tier": list(TIERS), "tier_in_group": list(TIERS), "cluster": list(TIERS),
-    "abc_class": list(ABC.values()),
-}  # fmt: skip
-
-PRODUCTS: dict[str, dict[str, Any]] = {
-    "search": parameter("A part of the name or the id, without case.", type="string"),
-    **{
-        name: parameter(
-            f"Only products whose {column} this is.", type="string",
-            **({"enum": _VALUES[name]} if name in _VALUES else {}),
-        )
-        for name, column in FILTERS.items()
-    },
-    "flag": parameter("Only products with this flag.", type="string", enum=list(FLAGS)),
-    "overridden": parameter("1 leaves products whose tier people have set.", **SWITCH),
-    "sort": parameter(
-        "A column; with - before it the largest first. By rank if not given.", type="string"
-    ),
-    **ROWS,
-    "explain": parameter("1 adds contributions, percentile, ABC class, to_high.", **SWITCH),
-    "precision": parameter(
-        "short: money and scores at 2 decimals, ratios at 6; full: everything.",
-        type="string", enum=["short", "full"],
-    ),
-    "raw": parameter("1 leaves cells of CSV that look like formulas.", **SWITCH),
-}  # fmt: skip
-"""Query parameters of the products of a run."""
-
-PARAMETERS: dict[str, dict[str, Any]] = {
-    "profile": parameter("How to score.", type="string", enum=list(PROFILES)),
-    "tiering": parameter(
-        "quota: best fifth High, worst fifth Low; kmeans: the clusters.",
-        type="string", enum=list(get_args(Tiering)),
-    ),
-    "model": parameter(
-        "Score against a model that is kept: NAME, NAME@alias or NAME@3; or the id of the one "
-        "that the server was started with.",
-        type="string", pattern=f"^{REFERENCE}$",
-    ),
-    "period_days": parameter(
-        "Days that the sales cover; adds units_per_day.", type="number", minimum=1, maximum=36600
-    ),
-    "on_error": parameter(
-        "reject lists every bad row and scores nothing; skip scores the others; repair first "
-        "mends what is certainly meant.",
-        type="string", enum=list(get_args(OnError)),
-    ),
-    "extra": parameter(
-        "keep gives unknown keys back; drop counts them in a warning.",
-        type="string", enum=["drop", "keep"],
-    ),
-    "explain": parameter("1 adds contributions, percentile, ABC class, to_high.", **SWITCH),
-    "precision": parameter(
-        "short: money and scores at 2 decimals, ratios at 6; full: everything.",
-        type="string", enum=["short", "full"],
-    ),
-    "dry_run": parameter("1 only checks the rows.", **SWITCH),
-    "save": parameter("1 keeps the run; the answer then has its run_id.", **SWITCH),
-    "label": parameter("With save=1: a name for the run.", type="string", maxLength=200),
-    "raw": parameter("1 leaves cells of a CSV answer that look like formulas.", **SWITCH),
-}  # fmt: skip
 
 
 def an_object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:

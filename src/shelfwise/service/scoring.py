@@ -12,7 +12,7 @@ from shelfwise import answer
 from shelfwise.analysis import Analysis
 from shelfwise.engines.records import Records, read_json
 from shelfwise.engines.untrusted import read_table
-from shelfwise.errors import InputError, TooManyRowsError, excerpt
+from shelfwise.errors import InputError, TooLargeError, TooManyRowsError, excerpt
 from shelfwise.metrics import is_result
 from shelfwise.model import Model
 from shelfwise.notices import Notice
@@ -25,8 +25,9 @@ from shelfwise.service.contract import STORE_ERRORS, answers, endpoint, query, r
 from shelfwise.service.jobs import NewRun, accepted, as_request
 from shelfwise.service.jobs import Source as JobSource
 from shelfwise.service.kept import idempotency_key, jobs, once, store
+from shelfwise.service.parameters import SCORING
 from shelfwise.service.problems import Refusal
-from shelfwise.service.schemas import EXAMPLE, PARAMETERS
+from shelfwise.service.schemas import EXAMPLE
 from shelfwise.settings import Settings
 from shelfwise.source import Source, from_records, open_source
 
@@ -44,7 +45,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
     "pair), and all currencies are the same. In CSV, Parquet and Arrow other names of columns "
     "are recognized, and unknown columns come back. Answers other than JSON have the products "
     "alone.",
-    query=PARAMETERS,
+    query=SCORING,
     body={
         "required": True,
         "content": {
@@ -83,10 +84,16 @@ def product_analysis() -> Response:
     options = query()
     kind = _kind_of_body()
     wanted = _kind_of_answer()
-    if _wants_job(settings):
+    as_job = "respond-async" in request.headers.get("Prefer", "").lower()
+    try:
+        body = None if as_job else read_body(request.environ, settings.max_body_bytes)
+    except TooLargeError:
+        if settings.max_upload_bytes <= settings.max_body_bytes:
+            raise
+        body = None  # A job may have more.
+    if body is None:
         return _as_job(kind, options, lambda path: save_body(
             request.environ, settings.max_upload_bytes, path))  # fmt: skip
-    body = read_body(request.environ, settings.max_body_bytes)
     try:
         return _at_once(kind, wanted, body, options, settings)
     except TooManyRowsError:
@@ -94,14 +101,6 @@ def product_analysis() -> Response:
         if settings.max_rows >= settings.max_upload_rows or options["dry_run"] == "1":
             raise
         return _as_job(kind, options, lambda path: _written(path, body))
-
-
-def _wants_job(settings: Settings) -> bool:
-    """Whether the request asks for a job, or its body is too large for an answer at once."""
-    preferred = "respond-async" in request.headers.get("Prefer", "").lower()
-    length = request.environ.get("CONTENT_LENGTH") or "0"
-    large = length.isascii() and length.isdigit() and int(length[:18]) > settings.max_body_bytes
-    return preferred or (large and settings.max_upload_bytes > settings.max_body_bytes)
 
 
 def _written(path: Path, body: bytes) -> None:

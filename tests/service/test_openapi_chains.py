@@ -1,0 +1,203 @@
+"""Requests that build on each other, along the links of the document: none is a failure of ours.
+
+What was made is found, what was deleted is gone, and each answer is the one that is described.
+"""
+
+import re
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from doors import LIMITS
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, Phase, settings
+
+from kinds import shop
+from shelfwise.service import close, create_app
+from shelfwise.settings import load_settings
+
+schemathesis = pytest.importorskip("schemathesis")
+from schemathesis.engine.link_calibration import LinkCalibrationState  # noqa: E402  (may be away)
+from schemathesis.generation.feedback import NO_FEEDBACK  # noqa: E402
+from schemathesis.specs.openapi import checks  # noqa: E402
+
+HOME = tempfile.TemporaryDirectory()  # What is generated here must not meet other tests.
+FOLDER = Path(HOME.name)
+
+
+def application(folder: Path) -> Flask:
+    """The application on a store in a folder; it may read what is in `open`."""
+    sources = (str(FOLDER / "open"),)
+    return create_app(load_settings({}, data_dir=folder, sources=sources, **LIMITS))
+
+
+APP = application(FOLDER / "kept")
+DOCUMENT: dict[str, Any] = APP.test_client().get("/openapi.json").get_json()
+API = schemathesis.openapi.from_wsgi("/openapi.json", APP, config=schemathesis.Config())
+OPERATIONS = {
+    operation["operationId"]: operation
+    for path in DOCUMENT["paths"].values()
+    for operation in path.values()
+}
+LINKS = [
+    (operation["operationId"], status, name, link)
+    for operation in OPERATIONS.values()
+    for status, answer in operation["responses"].items()
+    for name, link in answer.get("links", {}).items()
+]
+CSV = "product_id,name,price,units_sold,stock\n" + "".join(
+    f"{row['product_id']},{row['name']},{row['price']},{row['units_sold']},{row['stock']}\n"
+    for row in shop(12)
+)
+
+
+def schema_at(schema: Any, pointer: str) -> Any:
+    """The schema of what a pointer into an answer leads to."""
+    for step in pointer.split("/")[1:]:
+        while "$ref" in schema:
+            schema = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        schema = schema["items"] if step.isdigit() else schema["properties"][step]
+    return schema
+
+
+def pointers(value: Any) -> list[str]:
+    """The places in an answer that a link takes something from."""
+    if isinstance(value, dict):
+        return [found for item in value.values() for found in pointers(item)]
+    return re.findall(r"\$response\.body#(\S+)", str(value))
+
+
+@pytest.mark.parametrize(("source", "status", "name", "link"), LINKS)
+def test_a_link_leads_from_what_an_answer_has_to_what_an_operation_takes(
+    source: str, status: str, name: str, link: dict[str, Any]
+) -> None:
+    target = OPERATIONS[link["operationId"]]
+    assert name == link["operationId"]
+    taken = {one["name"] for one in target.get("parameters", [])}
+    assert link.get("parameters", {}).keys() <= taken
+    schema = OPERATIONS[source]["responses"][status]["content"]["application/json"]["schema"]
+    found = pointers(link)
+    assert found
+    for pointer in found:
+        assert "type" in schema_at(schema.get("anyOf", [schema])[0], pointer)
+
+
+def test_what_is_made_can_be_looked_at_by_a_link() -> None:
+    made = {source for source, status, _, _ in LINKS if status in ("201", "202")}
+    assert made == {
+        operation["operationId"]
+        for operation in OPERATIONS.values()
+        if {"201", "202"} & operation["responses"].keys()
+    }
+
+
+def fill(client: FlaskClient) -> None:
+    """Make one of each thing, so that each list has something that a link can lead to."""
+    (FOLDER / "open").mkdir()
+    (FOLDER / "open" / "shop.csv").write_text(CSV, encoding="utf-8")
+    rows = [*shop(12), {"product_id": "bad"}]
+    place = {"source": {"place": str(FOLDER / "open" / "shop.csv")}}
+    for path, body in (
+        ("/product-analysis?save=1&on_error=skip", rows),
+        ("/v1/models", {"name": "shop", "run": "latest"}),
+        ("/v1/runs", place),
+        ("/v1/schedules", {"name": "weekly", "cron": "0 6 * * 1", "run": place}),
+        ("/v1/keys", {"name": "till", "scopes": ["read"]}),
+    ):
+        assert client.post(path, json=body).status_code < 300, path
+
+
+def what_no_schema_says(case: Any) -> None:
+    """Give a request what makes it a good one: a file with products, a cron, an open folder."""
+    if case.operation.label == "POST /v1/uploads":
+        case.body, case.media_type = CSV.encode(), "text/csv"
+    if case.operation.label == "POST /v1/runs" and isinstance(case.body, dict):
+        case.body.pop("model", None)
+        if isinstance(source := case.body.get("source"), dict) and "upload" in source:
+            source.pop("place", None)  # A link adds its part to what is made up.
+    if case.operation.label == "POST /v1/schedules" and isinstance(case.body, dict):
+        place = str(FOLDER / "open" / "shop.csv")
+        case.body |= {"cron": "0 6 * * 1", "time_zone": "UTC", "run": {"source": {"place": place}}}
+
+
+class Followed(LinkCalibrationState):
+    """Each link is followed with what it gives; by default schemathesis throws dice over it."""
+
+    def use_probability(self, transition_id: str) -> float:
+        return 1.0
+
+    def is_calibrated(self, transition_id: str) -> bool:
+        return True
+
+
+def chain(paths: str) -> Any:
+    """A machine that makes chains of requests to some paths."""
+    known = API.include(path_regex=paths)
+
+    class Chain(known.build_state_machine(feedback=NO_FEEDBACK, link_calibration=Followed())):  # type: ignore[misc]
+        """One chain of requests, on a store that is as new at its beginning."""
+
+        reached: ClassVar[Counter[str]] = Counter()
+        """Operation, and how often one got a success with what an answer before it had."""
+
+        def setup(self) -> None:
+            self.folder = Path(tempfile.mkdtemp(dir=HOME.name))
+            shutil.copytree(FOLDER / "kept", self.folder / "kept")
+            self.app = application(self.folder / "kept")
+
+        def teardown(self) -> None:
+            close(self.app)
+            shutil.rmtree(self.folder)
+
+        def before_call(self, case: Any) -> None:
+            what_no_schema_says(case)
+
+        def get_call_kwargs(self, case: Any) -> dict[str, Any]:
+            return {"app": self.app}
+
+        def validate_response(self, response: Any, case: Any, *_: Any, **given: Any) -> None:
+            # Whether a single request is taken or refused rightly is tested without chains.
+            excluded = [checks.positive_data_acceptance, checks.negative_data_rejection]
+            if case.path.startswith("/v1/jobs/"):
+                excluded.append(checks.use_after_free)  # DELETE cancels a job, which stays.
+            case.validate_response(
+                response, excluded_checks=excluded, recorder=self.recorder, transport_kwargs=given
+            )
+            if response.status_code < 300 and self.recorder.find_parent(case_id=case.id):
+                self.reached[case.operation.definition.raw["operationId"]] += 1
+
+    return Chain
+
+
+CHAINS: dict[str, tuple[str, set[str]]] = {
+    "runs": ("^/v1/(runs|history)|analysis", {"get_run", "change_run"}),
+    "models": ("^/v1/(models|runs/)", {"get_model", "point_alias"}),
+    "uploads": ("^/v1/(uploads|runs|jobs)", {"get_upload", "get_job"}),
+    "schedules": ("^/v1/(schedules|jobs)", {"get_schedule", "trigger_schedule"}),
+    "keys": ("^/v1/(keys|audit)", {"rotate_key", "revoke_key"}),
+}
+"""Paths that belong together, and operations that a link must have led to."""
+
+
+@pytest.fixture(scope="module")
+def filled() -> None:
+    fill(APP.test_client())
+    close(APP)
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("name", CHAINS)
+def test_chains_of_requests_get_what_the_document_says(name: str) -> None:
+    paths, wanted = CHAINS[name]
+    machine = chain(paths)
+    machine.run(
+        settings=settings(
+            max_examples=20, stateful_step_count=12, derandomize=True, deadline=None,
+            database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+        )
+    )  # fmt: skip
+    assert wanted <= machine.reached.keys()
