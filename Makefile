@@ -30,7 +30,7 @@ test: .venv/.installed ## Lint, check types and imports, and run the tests.
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -m "not slow and not browser and not spark and not ibis" $(PYTEST_FLAGS)
 
-test-slow: .venv/.installed ## Run the simulations and the large inputs.
+test-slow: .venv/.installed ## Run the simulations and large inputs, and build the image.
 	@$(BIN)/pytest -m slow $(PYTEST_FLAGS) || { code=$$?; test $$code -eq 5 && \
 	echo "No test is marked slow yet."; }
 

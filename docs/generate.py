@@ -205,8 +205,8 @@ Exit code 0 is success, 2 a wrong command line.
 {table(("Code", "HTTP status", "Meaning"), refusals)}
 
 Unknown paths get 404 (`not_found`), wrong methods 405 (`method_not_allowed`) with `Allow`.
-What the server refuses unseen by the application (400, 408, 413, 431, 501) has the same shape.
-Its `type` is `about:blank`.
+What the server refuses unseen by the application has the same shape; its `type` is `about:blank`.
+That is 400, 408, 413, 431, 501; 507 where a body has no room; 401 for a large body without a key.
 """
 
 

@@ -35,17 +35,6 @@ def test_the_dockerfile_passes_hadolint() -> None:
     run(tool("hadolint"), "Dockerfile")
 
 
-def test_nginx_reads_its_configuration(tmp_path: Path) -> None:
-    nginx = shutil.which("nginx")
-    if not nginx:
-        pytest.skip("nginx is not installed (Debian: apt install nginx)")
-    text = (PROJECT / "nginx.conf").read_text(encoding="utf-8")
-    text = text.replace("http://web:8000", "http://127.0.0.1:8000").replace("80;", "8099;", 1)
-    whole = f"events {{}}\npid {tmp_path}/nginx.pid;\nhttp {{\naccess_log off;\n{text}\n}}\n"
-    (tmp_path / "nginx.conf").write_text(whole, encoding="utf-8")
-    run(nginx, "-t", "-c", str(tmp_path / "nginx.conf"), "-p", str(tmp_path), "-e", "stderr")
-
-
 def test_every_variable_is_a_setting() -> None:
     known = {s.variable for s in SETTINGS} | {f"{s.variable}_FILE" for s in SETTINGS if s.secret}
     for name in ("compose.yaml", "Dockerfile"):

@@ -15,7 +15,8 @@ ShelfwiseError
     NotFoundError         a product, a model or a file is not there
     OutputError           a result cannot be written
     EngineError           DuckDB or Spark could not finish: memory, a killed job, no cluster
-    StoreError            the database of runs is away, full, or of another version
+    StoreError            the database of runs is away, or of another version
+        StoreFullError    there is no room on its disk
 ```
 
 Each carries a stable `code`, a `message` that says what is wrong and where, and a
@@ -138,9 +139,15 @@ class EngineError(ShelfwiseError):
 
 
 class StoreError(ShelfwiseError):
-    """The database of runs is away, full, or of another version."""
+    """The database of runs is away, or of another version."""
 
     code = "store_failed"
+
+
+class StoreFullError(StoreError):
+    """The database of runs has no room on its disk."""
+
+    code = "store_full"
 
 
 def excerpt(value: object, limit: int = 60) -> str:

@@ -107,6 +107,7 @@ class LiveDoor(Door):
     """A server in a process of its own, asked over a socket."""
 
     url: str
+    pid: int = 0
 
     @property
     def address(self) -> tuple[str, int]:
@@ -171,7 +172,7 @@ def serving(home: Path, *options: str, **variables: str) -> Iterator[LiveDoor]:
             assert process.poll() is None, said
             assert time.monotonic() < end, said
             time.sleep(0.05)
-        yield LiveDoor(said.split("listens on ")[1].split()[0])
+        yield LiveDoor(said.split("listens on ")[1].split()[0], process.pid)
     finally:
         process.terminate()
         process.wait(timeout=40)

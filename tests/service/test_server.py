@@ -45,8 +45,8 @@ def app(environ, start_response):
     return [body[start : start + 2**20] for start in range(0, len(body), 2**20)]
 
 given = json.loads(sys.argv[1])
-host = given.pop("host")
-serve(app, load_settings({}, data_dir=Path(), **given), host, 0,
+host, key_needed = given.pop("host"), given.pop("key_needed", False)
+serve(app, load_settings({}, data_dir=Path(), **given), host, 0, key_needed=key_needed,
       ready=lambda url: print(url, flush=True),
       draining=lambda: print("draining", flush=True))
 print("returned", flush=True)
@@ -234,6 +234,25 @@ def test_asks_for_the_body_it_will_take(shared: Server) -> None:
         assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         client.sendall(b"abc")
         assert answer(client)[2] == b"abc"
+
+
+def test_a_large_body_without_a_key_is_not_read() -> None:
+    with running(key_needed=True) as server:
+        large = b"HTTP/1.1\r\nContent-Length: 20000000\r\n"
+        for path in (b"/product-analysis ", b"/v1/uploads?name=x "):
+            got = server.ask(b"POST " + path + large + b"\r\n")
+            assert "Bearer" in str(problem(got, 401)["detail"])
+            assert got[1]["www-authenticate"] == 'Bearer realm="shelfwise"'
+            chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
+            chunked = b"HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 3
+            problem(server.ask(b"POST " + path + chunked), 401)
+            for header in (b"X-API-Key: a\r\n", b"Authorization: a\r\n"):
+                waits = header + b"Expect: 100-continue\r\n\r\n"
+                with server.connect(b"POST " + path + large + waits) as client:
+                    assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        # Of what is small the application says what is wrong with it.
+        small = b"HTTP/1.1\r\nContent-Length: 2\r\n\r\n[]"
+        assert server.ask(b"POST /product-analysis " + small)[0] == 200
 
 
 def test_slow_clients_do_not_slow_a_normal_one() -> None:

@@ -1,13 +1,17 @@
 """A database that goes away and comes back, and a disk that fills up, while requests come."""
 
+import contextlib
+import json
 import os
+import resource
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from doors import ClientDoor, LiveDoor, serving
+from doors import Answer, ClientDoor, Door, LiveDoor, serving
 from flask.testing import FlaskClient
 from test_v1_runs import get, post
 
@@ -54,13 +58,12 @@ def test_a_database_goes_away_and_comes_back(own_postgresql: pg.Server, tmp_path
         assert set(scored) == {200}
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk of one megabyte."""
-    folder = tmp_path / "small"
-    folder.mkdir()
+@contextlib.contextmanager
+def disk_of(size: str, folder: Path) -> Iterator[Path]:
+    """A folder on a disk of its own, of that size."""
+    folder.mkdir(exist_ok=True)
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)],
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
         capture_output=True, check=False,
     )  # fmt: skip
     if done.returncode:
@@ -69,6 +72,32 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def filled(folder: Path) -> Iterator[None]:
+    """The disk of a folder, with no room until the block ends."""
+    ballast = folder / "ballast"
+    try:
+        # Unbuffered: what does not fit must not come up again when the file is closed.
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        yield
+    finally:
+        ballast.unlink()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of one megabyte."""
+    with disk_of("1m", tmp_path / "small") as folder:
+        yield folder
+
+
+def large(rows: int) -> list[dict[str, Any]]:
+    """Products whose names cannot be packed."""
+    return [row | {"name": os.urandom(60).hex()} for row in shop(rows)]
 
 
 def test_a_full_disk_is_said_and_leaves_nothing_half_written(
@@ -81,11 +110,74 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(
         (data / name).symlink_to(small_disk / name)
     door = ClientDoor(client_of(data_dir=data))
     kept = post(door, shop(), "?save=1").ok()["run_id"]
-    many = [row | {"name": os.urandom(60).hex()} for row in shop(15_000)]
-    assert "Make room" in post(door, many, "?save=1").problem(507)["detail"]
+    assert "Make room" in post(door, large(15_000), "?save=1").problem(507)["detail"]
     csv = "product_id,name\n" + "1,x\n" * 400_000
     full = door(csv.encode(), path="/v1/uploads", headers={"Content-Type": "text/csv"})
     assert "Make room" in full.problem(507)["detail"]
     assert [run["id"] for run in get(door, "/v1/runs").ok()["data"]] == [kept]
     assert not list(small_disk.glob("*/.*.part"))
     assert post(door, shop(9), "?save=1").ok()["run_id"] != kept
+
+
+def test_a_file_that_cannot_grow_is_said_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    """The same without a disk of its own: no file of the server may grow beyond 64 KiB."""
+    with serving(tmp_path) as door:
+        kept = post(door, shop(), "?save=1").ok()["run_id"]
+        before = sorted((tmp_path / "results").iterdir())
+        _, most = resource.prlimit(door.pid, resource.RLIMIT_FSIZE, (2**16, resource.RLIM_INFINITY))
+        assert "Make room" in post(door, large(1_500), "?save=1").problem(507)["detail"]
+        assert sorted((tmp_path / "results").iterdir()) == before
+        assert [run["id"] for run in get(door, "/v1/runs").ok()["data"]] == [kept]
+        resource.prlimit(door.pid, resource.RLIMIT_FSIZE, (most, most))
+        again = post(door, large(1_500), "?save=1").ok()["run_id"]
+        found = get(door, f"/v1/runs/{again}/products.json?limit=1").ok()
+        assert len(found["data"]) == 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_full_disk_under_the_database_is_said(
+    kind: str, tmp_path: Path, client_of: Callable[..., FlaskClient]
+) -> None:
+    with contextlib.ExitStack() as stack:
+        disk = stack.enter_context(disk_of("8m" if kind == "sqlite" else "200m", tmp_path))
+        if kind == "sqlite":
+            door = ClientDoor(client_of(data_dir=disk))
+        else:
+            if not pg.binaries():
+                pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
+            server = stack.enter_context(pg.running(disk))
+            door = ClientDoor(client_of(database_url=server.url))
+        assert add_key(door).status == 201
+        with filled(disk):
+            # There may be room for some rows in what the database has taken already.
+            answers = (add_key(door) for _ in range(2_000))
+            refused = next(answer for answer in answers if answer.status != 201)
+            problem = refused.problem(507)
+            assert problem["type"] == "urn:shelfwise:problem:store_full"
+            assert "Make room" in problem["detail"]
+            known = get(door, "/v1/keys").ok()["data"]
+            assert get(door, "/readyz").status == 200
+        assert add_key(door).status == 201
+        assert len(get(door, "/v1/keys").ok()["data"]) == len(known) + 1
+
+
+def add_key(door: Door) -> Answer:
+    body = {"name": "n" * 200, "scopes": ["read"]}
+    return door(json.dumps(body).encode(), path="/v1/keys")
+
+
+def test_a_body_that_has_no_room_is_refused_and_others_are_answered(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    with serving(tmp_path, TMPDIR=str(small_disk)) as door:
+        csv = b"product_id,name\n" + b"1,x\n" * 800_000
+        for chunked in (False, True):
+            answer = door(
+                csv, path="/v1/uploads", headers={"Content-Type": "text/csv"}, chunked=chunked
+            )
+            assert "no room" in answer.problem(507)["detail"]
+            post(door, shop(9)).ok()
+        fits = door(csv[:700_000], path="/v1/uploads", headers={"Content-Type": "text/csv"})
+        assert fits.status == 201
+    said = (tmp_path / "stderr.txt").read_text()
+    assert "Traceback" not in said, said

@@ -162,6 +162,18 @@ def test_keys_open_what_their_scopes_say(keyed: tuple[Door, dict[str, str]]) -> 
                 assert status == 403, (name, scope)
 
 
+def test_a_key_tells_what_it_may_do(keyed: tuple[Door, dict[str, str]], open_door: Door) -> None:
+    door, root = keyed
+    body = {"name": "till", "scopes": ["read", "analyze"]}
+    made = send(door, "POST", "/v1/keys", body, **root).json()
+    found = get(door, "/v1/key", **{"X-API-Key": made["key"]}).ok()
+    assert found == {"who": f"key {made['about']['prefix']}", "scopes": ["analyze", "read"]}
+    assert get(door, "/v1/key", **root).ok()["scopes"] == sorted(SCOPES)
+    get(door, "/v1/key").problem(401)
+    assert get(open_door, "/v1/key").ok()["who"] == "this machine"
+    get(open_door, "/v1/key", Host="evil.example").problem(400)
+
+
 def test_a_key_ends_when_it_is_revoked_rotated_or_expired(
     keyed: tuple[Door, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

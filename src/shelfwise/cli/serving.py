@@ -66,7 +66,8 @@ def serve(
         service.config["DRAINING"] = True
 
     try:
-        run(service, values, host, port, ready=ready, draining=draining)
+        needed = bool(service.config["KEY_NEEDED"])
+        run(service, values, host, port, key_needed=needed, ready=ready, draining=draining)
     except OSError as error:
         raise SettingError(
             f"{host}:{port} cannot be listened on: {error.strerror or error}.",

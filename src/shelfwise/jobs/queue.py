@@ -14,7 +14,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from shelfwise.engines.failures import masked
-from shelfwise.errors import InputError, NotFoundError, StoreError, excerpt
+from shelfwise.errors import InputError, NotFoundError, excerpt
 from shelfwise.store import Store
 from shelfwise.store.database import Database, new_id, now
 from shelfwise.store.schema import job_progress, workers
@@ -324,10 +324,7 @@ def complaints(database: Database) -> Iterator[None]:
     try:
         yield
     except (sa.exc.SQLAlchemyError, dbos_errors.DBOSQueryTimeoutError) as error:
-        raise StoreError(
-            f"The database {database} does not answer.",
-            "Try again; if it stays, look whether it runs, and has room on its disk.",
-        ) from error
+        raise database.complaint(error) from error
 
 
 def _problem(found: Any) -> dict[str, Any]:

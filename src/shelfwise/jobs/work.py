@@ -21,14 +21,14 @@ from typing import Any
 from shelfwise.engines import files, frames, urls
 from shelfwise.errors import InputError, ShelfwiseError
 from shelfwise.run import analyze
-from shelfwise.store import Store
+from shelfwise.store import Run, Store
 
 REPORT_SECONDS = 0.5
 LARGE_FILE = 200 * 2**20
 """Bytes above which a file is analyzed inside DuckDB instead of in memory."""
 
 
-def analyze_request(store: Store, run_id: str, request: dict[str, Any]) -> str:
+def analyze_request(store: Store, run_id: str, request: dict[str, Any]) -> Run:
     """Analyze what a request asks for, and keep the run under the id that its job has."""
     source = request["source"]
     if "upload" in source:
@@ -54,7 +54,7 @@ def analyze_request(store: Store, run_id: str, request: dict[str, Any]) -> str:
         _refuse_beyond(analysis.table.height, request.get("max_rows"))
         say("saving")
         as_of = request.get("as_of")
-        run = store.runs.save(
+        return store.runs.save(
             analysis,
             source=named,
             label=request.get("label"),
@@ -62,7 +62,6 @@ def analyze_request(store: Store, run_id: str, request: dict[str, Any]) -> str:
             origin=request.get("origin") or "api",
             run_id=run_id,
         )
-    return run.id
 
 
 def _named(text: str) -> str:
@@ -144,9 +143,8 @@ def main() -> None:
     _end_with_parent()
     try:
         with Store() as store:
-            outcome: dict[str, Any] = {
-                "run_id": analyze_request(store, task["run_id"], task["request"])
-            }
+            run = analyze_request(store, task["run_id"], task["request"])
+            outcome: dict[str, Any] = {"run_id": run.id, "products": run.products}
     except ShelfwiseError as error:
         problems = [{"pointer": p.pointer, "detail": p.detail}
                     for p in getattr(error, "problems", ())]  # fmt: skip

@@ -42,12 +42,17 @@ from shelfwise.settings import Settings
 from shelfwise.store import Store
 from shelfwise.store.database import new_id, now
 from shelfwise.store.schema import job_progress, workers
+from shelfwise.tracing import tracer
 
 RESTART_SECONDS = 0.5
 BEAT_SECONDS, DEAD_SECONDS = 2.0, 15.0
 """How often a worker says that it is alive, and after what silence others take it for dead."""
 FORGET_SECONDS, FORGET_AT_ONCE = 24 * 60 * 60.0, 500
 """How often a worker removes jobs that are long over, and how many in one transaction."""
+DIED = {
+    "code": "job_died", "errors": [], "error_count": 0,
+    "detail": "The work ended without a word: it was killed, or ran out of memory.",
+}  # fmt: skip
 log = logging.getLogger("shelfwise.worker")
 
 
@@ -58,6 +63,7 @@ class Worker:
         self.id = new_id()
         self.settings = settings
         self.store = Store(settings)
+        self._tracer = tracer()
         self._over = threading.Event()
         self._children: set[subprocess.Popen[bytes]] = set()
 
@@ -102,14 +108,36 @@ class Worker:
 
     def do(self, job_id: str, request: dict[str, Any]) -> str:
         """Have a job done; the id of its run."""
+        began = time.perf_counter()
+        outcome = self._outcome(job_id, request)
+        if "run_id" not in outcome and self._over.is_set():
+            # It was stopped with the worker. No word of that may reach DBOS: the job would
+            # count as failed. The process ends while this waits; another takes the job up.
+            threading.Event().wait()
+        problem = None if "run_id" in outcome else outcome.get("problem", DIED)
+        if self._tracer:
+            told = {"error.type": problem["code"]} if problem else {"shelfwise.products":
+                    outcome["products"]}  # fmt: skip
+            self._tracer.record(
+                "job", time.perf_counter() - began, {"shelfwise.job_id": job_id} | told,
+                kind="CONSUMER", failed=bool(problem),
+            )  # fmt: skip
+        if problem is None:
+            return str(outcome["run_id"])
+        raise PortableWorkflowError(
+            problem["detail"], name="JobFailed", code=problem["code"], data=problem
+        )
+
+    def _outcome(self, job_id: str, request: dict[str, Any]) -> dict[str, Any]:
+        """What became of a job: a run, a problem, or nothing where it ended without a word."""
         environ = self.settings.environment()
         memory = self.settings.job_memory
         task = {"run_id": run_of(job_id), "request": request, "memory_bytes": memory}
+        outcome: dict[str, Any] = {}
         with self._child(environ) as child:
             assert child.stdin
             child.stdin.write(json.dumps(task).encode() + b"\n")
             child.stdin.flush()  # It stays open: its end would end the work.
-            outcome: dict[str, Any] = {}
             for line in self._lines(child, job_id):
                 said = json.loads(line)
                 if "phase" in said:
@@ -117,19 +145,7 @@ class Worker:
                         self._tell(job_id, said["phase"], said["done"])
                 else:
                     outcome = said
-        if "run_id" in outcome:
-            return str(outcome["run_id"])
-        if self._over.is_set():
-            # It was stopped with the worker. No word of that may reach DBOS: the job would
-            # count as failed. The process ends while this waits; another takes the job up.
-            threading.Event().wait()
-        problem = outcome.get("problem") or {
-            "code": "job_died", "errors": [], "error_count": 0,
-            "detail": "The work ended without a word: it was killed, or ran out of memory.",
-        }  # fmt: skip
-        raise PortableWorkflowError(
-            problem["detail"], name="JobFailed", code=problem["code"], data=problem
-        )
+        return outcome
 
     @contextlib.contextmanager
     def _child(self, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
@@ -248,6 +264,8 @@ class Worker:
             past = now() - dt.timedelta(seconds=2 * DEAD_SECONDS)
             connection.execute(workers.update().where(workers.c.id == self.id).values(seen_at=past))
         self.store.close()
+        if self._tracer:
+            self._tracer.close()
 
 
 def _cancelled(job_id: str) -> bool:

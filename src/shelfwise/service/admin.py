@@ -1,9 +1,9 @@
-"""/v1/keys and /v1/audit: for whoever runs the service."""
+"""/v1/key, /v1/keys and /v1/audit: for whoever runs the service."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g
 
 from shelfwise.service.access import audited
 from shelfwise.service.contract import (
@@ -32,6 +32,20 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True):
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern="^[^\\x00-\\x1f]*$")]
     scopes: Annotated[list[Scope], msgspec.Meta(min_length=1)]
     days: Annotated[int, msgspec.Meta(ge=1, le=36_500)] | None = None
+
+
+@endpoint(
+    api, "GET", "/v1/key",
+    scope=" or ".join(get_args(Scope)),
+    summary="The key of this request: whose it is, and what it may do.",
+    description="A proxy may ask for this before it reads a body: it counts for no limit.",
+    answers=answers("OwnKey", "Who asks, and the scopes."),
+    errors=STORE_ERRORS,
+)  # fmt: skip
+def own_key() -> Response:
+    """Who asks."""
+    query()
+    return json_answer({"who": g.who, "scopes": sorted(g.scopes)})
 
 
 @endpoint(

@@ -27,6 +27,7 @@ from shelfwise.service.kept import store
 from shelfwise.service.problems import Refusal, request_id
 from shelfwise.service.schemas import EXAMPLE
 from shelfwise.settings import Settings, load_settings
+from shelfwise.tracing import tracer
 
 log = logging.getLogger("shelfwise.service")
 
@@ -91,6 +92,9 @@ def create_app(
     app.before_request(access.guard)
     app.after_request(_headers)
     app.after_request(watch.end)
+    if spans := tracer():
+        app.extensions["shelfwise tracer"] = spans
+        app.after_request(watch.traced(spans))
     app.register_error_handler(ShelfwiseError, problems.from_error)
     app.register_error_handler(Refusal, problems.from_refusal)
     app.register_error_handler(HTTPException, problems.from_http)

@@ -41,7 +41,10 @@ GENERAL_ERRORS = {
     "401": "The server wants a key.",
     "403": "The key lacks the scope, or the request came through an undeclared proxy.",
 }
-STORE_ERRORS = {"503": "The database is away, or the server is stopping; try again."}
+STORE_ERRORS = {
+    "503": "The database is away, or the server is stopping; try again.",
+    "507": "A disk is full.",
+}
 BAD_BODY = {"400": "Not JSON.", "413": "Too large.", "415": "Not JSON.", "422": "Not this shape."}
 DEFAULT_LIMIT = 50
 

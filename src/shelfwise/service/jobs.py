@@ -224,7 +224,6 @@ def cancel_job(job_id: str) -> Response:
         "413": "More bytes than SHELFWISE_MAX_UPLOAD_BYTES.",
         "415": "A medium that nobody here reads.",
         "422": "Not what Content-Type says.",
-        "507": "There is no room to keep it.",
     } | STORE_ERRORS,
 )  # fmt: skip
 def upload() -> Response:

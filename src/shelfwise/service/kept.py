@@ -42,9 +42,10 @@ def jobs() -> Jobs:
 
 
 def close(app: Flask) -> None:
-    """Close the application's store and jobs, if they were opened."""
+    """Close the application's store, jobs and tracer, if they were opened."""
+    names = ("shelfwise jobs", "shelfwise", "shelfwise tracer")
     with _lock:
-        opened = [app.extensions.pop(name, None) for name in ("shelfwise jobs", "shelfwise")]
+        opened = [app.extensions.pop(name, None) for name in names]
     for one in opened:
         if one:
             one.close()

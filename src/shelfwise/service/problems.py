@@ -19,6 +19,7 @@ from shelfwise.errors import (
     SettingError,
     ShelfwiseError,
     StoreError,
+    StoreFullError,
     TooLargeError,
     UnreadableError,
     UnsupportedError,
@@ -37,6 +38,7 @@ STATUS: dict[type[ShelfwiseError], int] = {
     MissingExtraError: 501,
     OutputError: 507,
     EngineError: 500,
+    StoreFullError: 507,
     StoreError: 503,
     ShelfwiseError: 500,
 }

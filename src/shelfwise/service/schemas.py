@@ -286,11 +286,13 @@ def _dataclass(kind: type, **values: Iterable[str]) -> dict[str, Any]:
     return schema
 
 
+_SCOPES = {"type": "array", "items": {"type": "string", "enum": list(SCOPES)}}
+
+
 def _key() -> dict[str, Any]:
-    scopes = {"type": "array", "items": {"type": "string", "enum": list(SCOPES)}}
     when = {"type": ["string", "null"], "format": "date-time"}
     return an_object(
-        {"prefix": TEXT, "name": TEXT, "scopes": scopes, "created_at": MOMENT,
+        {"prefix": TEXT, "name": TEXT, "scopes": _SCOPES, "created_at": MOMENT,
          "expires_at": when, "revoked_at": when, "works": {"type": "boolean"}}
     )  # fmt: skip
 
@@ -381,6 +383,7 @@ SCHEMAS = {
     "SchedulePage": page_of("Schedule"),
     "Key": _key(),
     "KeyPage": page_of("Key"),
+    "OwnKey": an_object({"who": TEXT, "scopes": _SCOPES}),
     "MadeKey": an_object({"key": TEXT, "about": ref("Key")}),
     "AuditEntry": _entry(),
     "AuditPage": page_of("AuditEntry"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import polars as pl
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, g, request
 
 from shelfwise import answer
 from shelfwise.analysis import Analysis
@@ -74,7 +74,6 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
         "413": "More rows or bytes than the limits allow.",
         "415": "A medium that nobody here reads, another charset, or an encoding but gzip.",
         "422": "Rows break the contract; the first 50 problems are listed, all are counted.",
-        "507": "There is no room to keep the run.",
     } | STORE_ERRORS,
     idempotent=True,
 )  # fmt: skip
@@ -191,7 +190,8 @@ def _scored(
         period=options["period_days"],
         coreset_rows=settings.coreset_rows,
     )
-    current_app.extensions["shelfwise numbers"].products.inc(analysis.table.height)
+    g.products = analysis.table.height
+    current_app.extensions["shelfwise numbers"].products.inc(g.products)
     return analysis
 
 

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic, time
 from wsgiref.types import WSGIApplication
 
@@ -30,8 +31,19 @@ from shelfwise.settings import Settings
 HEADER_MAX = 16 * 2**10
 LINGER_SECONDS = 2.0  # After the last answer, what the client still sends is read this long.
 LARGE_PATHS = ("/product-analysis", "/v1/uploads")
+KEYLESS_BYTES = 2**16  # So much of a body is read before its key is missed.
 UPLOAD_BYTES_A_SECOND = 2**18  # A client that sends faster than this has all the time it needs.
 ANSWER_FACTOR = 10  # A client may read one answer for this many times `request_seconds`.
+
+
+NO_KEY = "Send a key that works, as Authorization: Bearer KEY"
+
+
+def _error(code: int, reason: str, text: str) -> Error:
+    """An answer of the server itself that waitress does not know."""
+    error = Error(text)
+    error.code, error.reason = code, reason
+    return error
 
 
 class _Parser(HTTPRequestParser):
@@ -40,15 +52,15 @@ class _Parser(HTTPRequestParser):
     path = ""  # waitress logs it, even when it could not read the first line.
 
     def received(self, data: bytes) -> int:
-        consumed: int = super().received(data)
-        if self.headers_finished and self.path not in LARGE_PATHS and not self.error:
-            # waitress has one limit for all; only where files are sent may a body be large.
-            length = self.content_length or (self.body_bytes_received if self.chunked else 0)
-            if length > self.adj.small_body_size:
-                self.error, self.completed = (
-                    RequestEntityTooLarge(f"exceeds max_body of {self.adj.small_body_size}"),
-                    True,
-                )
+        try:
+            consumed: int = super().received(data)
+            if self.completed and self.body_rcv and self.body_rcv.buf.overflowed:
+                self.body_rcv.getfile().flush()
+        except OSError:  # Where bodies are spooled to is full.
+            self.error = _error(507, "Insufficient Storage", "There is no room for the body")
+            self.completed, consumed = True, len(data)
+        if self.headers_finished and not self.error and (refused := self._refused()):
+            self.error, self.completed = refused, True
         if self.empty:  # Ignored blank lines would keep an idle connection open for ever.
             self.empty, self.error = False, BadRequest("Start line is missing")
         elif self.chunked and len(self.body_rcv.control_line + self.body_rcv.trailer) > HEADER_MAX:
@@ -57,6 +69,23 @@ class _Parser(HTTPRequestParser):
         if self.completed:  # Or waitress asks for the body of a request that it refuses.
             self.expect_continue = False
         return consumed
+
+    def _refused(self) -> Error | None:
+        """What is wrong with a request whose body need not be read."""
+        length = self.content_length or (self.body_bytes_received if self.chunked else 0)
+        if self.path not in LARGE_PATHS:
+            # waitress has one limit for all; only where files are sent may a body be large.
+            most = self.adj.small_body_size
+            return RequestEntityTooLarge(f"exceeds max_body of {most}") if length > most else None
+        has_key = not {"AUTHORIZATION", "X_API_KEY"}.isdisjoint(self.headers)
+        if length > KEYLESS_BYTES and self.adj.key_needed and not has_key:
+            # Whether a key is the right one the application says, after the body.
+            return _error(401, "Unauthorized", NO_KEY)
+        return None
+
+    def close(self) -> None:
+        with suppress(OSError):  # What had no room was not written, and is not wanted either.
+            super().close()
 
     def parse_header(self, header_plus: bytes) -> None:
         try:
@@ -87,6 +116,8 @@ class _Problem(ErrorTask):  # An answer of the server itself.
         body = json.dumps(problem).encode()
         self.status = f"{error.code} {error.reason}"
         headers = {"Content-Type": "application/problem+json", "X-Request-ID": request_id}
+        if error.code == 401:
+            headers["WWW-Authenticate"] = 'Bearer realm="shelfwise"'
         self.response_headers = [*headers.items(), ("X-Content-Type-Options", "nosniff")]
         self.request.headers["CONNECTION"] = "close"
         self.content_length = len(body)
@@ -130,8 +161,8 @@ class _Channel(HTTPChannel):
         elif stopping and not (self.request and self.request.headers_finished):
             over = True
         elif self.request and (over or age > limit + sent / UPLOAD_BYTES_A_SECOND):
-            self.request.error = Error("The request did not arrive in time")
-            self.request.error.code, self.request.error.reason = 408, "Request Timeout"
+            late = "The request did not arrive in time"
+            self.request.error = _error(408, "Request Timeout", late)
             _Problem(self, self.request).service()
             self.request.close()
             self.request, self.close_when_flushed, over = None, True, False
@@ -176,11 +207,13 @@ def serve(
     host: str,
     port: int,
     *,
+    key_needed: bool = False,
     ready: Callable[[str], None] | None = None,
     draining: Callable[[], None] | None = None,
 ) -> None:
     """Serve `app` in the main thread until SIGTERM or SIGINT, then drain and return.
 
+    With `key_needed` a large body is not read where no key came with it.
     `ready` gets the base URL once the server listens; port 0 takes a free port.
     `draining` is called when the drain begins. A second signal ends the drain at once.
     """
@@ -205,6 +238,7 @@ def serve(
         clear_untrusted_proxy_headers=False,  # The application refuses undeclared proxies.
     )
     adjustments.small_body_size = settings.max_body_bytes + 2**20
+    adjustments.key_needed = key_needed
     # A warning for each request that waits a moment would bury all others.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server = _Server(app, {}, _sock=listener, adj=adjustments, bind_socket=False)

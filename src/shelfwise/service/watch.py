@@ -1,10 +1,11 @@
-"""What the service tells of itself: a line for each request, and numbers for Prometheus.
+"""What the service tells of itself: lines for the log, numbers for Prometheus, spans.
 
-Neither has names of products, bodies, queries or keys in it.
+None has names of products, bodies, queries or keys in it.
 """
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -14,10 +15,11 @@ from prometheus_client.exposition import generate_latest
 
 from shelfwise.service.contract import ENDPOINTS, endpoint
 from shelfwise.service.problems import request_id
+from shelfwise.tracing import Tracer
 
 api = Blueprint("watch", __name__)
 log = structlog.stdlib.get_logger("shelfwise.request")
-NAMES = ("shelfwise", "waitress")
+NAMES = ("shelfwise", "waitress", "opentelemetry")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
@@ -79,14 +81,19 @@ def begin() -> None:
     g.began = time.perf_counter()
 
 
-def end(response: Response) -> Response:
-    """Count a request, and write its line."""
+def _asked() -> tuple[str, str, float]:
+    """Method and route of the request, and how long it has taken."""
     seconds = time.perf_counter() - g.get("began", time.perf_counter())
     declared = ENDPOINTS.get(str(request.endpoint))
     # An unknown path is no label: whoever asks could make any number of them.
     route = declared.path if declared else str(request.endpoint or "unknown")
+    return request.method if request.method in METHODS else "other", route, seconds
+
+
+def end(response: Response) -> Response:
+    """Count a request, and write its line."""
+    method, route, seconds = _asked()
     numbers: Numbers = current_app.extensions["shelfwise numbers"]
-    method = request.method if request.method in METHODS else "other"
     numbers.requests.labels(method, route, response.status_code).inc()
     numbers.seconds.labels(route).observe(seconds)
     if logging.getLogger("shelfwise.request").isEnabledFor(logging.INFO):
@@ -101,6 +108,28 @@ def end(response: Response) -> Response:
             request_id=request_id(),
         )
     return response
+
+
+def traced(tracer: Tracer) -> Callable[[Response], Response]:
+    """Hands a span over for each request."""
+
+    def hand_over(response: Response) -> Response:
+        method, route, seconds = _asked()
+        attributes: dict[str, str | int] = {
+            "http.request.method": method,
+            "http.route": route,
+            "http.response.status_code": response.status_code,
+            "shelfwise.request_id": request_id(),
+        }
+        if "products" in g:
+            attributes["shelfwise.products"] = g.products
+        tracer.record(
+            f"{method} {route}", seconds, attributes, kind="SERVER",
+            failed=response.status_code >= 500, parent=request.headers.get("traceparent", ""),
+        )  # fmt: skip
+        return response
+
+    return hand_over
 
 
 @endpoint(

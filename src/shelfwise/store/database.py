@@ -12,11 +12,19 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from shelfwise.engines.failures import masked
-from shelfwise.errors import InputError, MissingExtraError, SettingError, StoreError
+from shelfwise.errors import (
+    InputError,
+    MissingExtraError,
+    SettingError,
+    StoreError,
+    StoreFullError,
+)
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 LOCK = 0x5368656C66  # "Shelf": the number of our advisory lock in PostgreSQL.
 BUSY_SECONDS = 30
+FULL = {"SQLITE_FULL", "53100"}
+"""What SQLite and PostgreSQL call a disk without room."""
 _READING = "shelfwise_reading"
 
 
@@ -161,11 +169,19 @@ class Database:
                 "A text holds half a character, which no database keeps.", "Write it as UTF-8."
             ) from error
         except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            raise StoreError(
-                f"The database {self} does not answer: {masked(reason)[:200]}.",
-                "Try again; if it stays, look whether it runs, and has room on its disk.",
-            ) from error
+            raise self.complaint(error) from error
+
+    def complaint(self, error: Exception) -> StoreError:
+        """What a driver raised, as an error of ours."""
+        cause: Any = getattr(error, "orig", None) or error
+        reason = masked((str(cause).strip().splitlines() or [type(cause).__name__])[0])[:200]
+        full = {getattr(cause, "sqlite_errorname", ""), getattr(cause, "sqlstate", "")} & FULL
+        if full:
+            return StoreFullError(f"The database {self} is full: {reason}.", "Make room there.")
+        return StoreError(
+            f"The database {self} does not answer: {reason}.",
+            "Try again; if it stays, look whether it runs.",
+        )
 
 
 def new_id() -> str:
