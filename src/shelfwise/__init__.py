@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from shelfwise.quality import Quality
     from shelfwise.rules import Rules
     from shelfwise.run import analyze
-    from shelfwise.sales import Sold, from_sales
+    from shelfwise.sales import Sold, Weekly, from_sales
+    from shelfwise.sales.elasticity import elasticity
+    from shelfwise.sales.forecast import forecast
+    from shelfwise.sales.trends import trends
+    from shelfwise.sales.weekly import weekly
     from shelfwise.store import Store
 
 __version__ = "0.1.0"
@@ -57,8 +61,13 @@ __all__ = [
     "ShelfwiseError",
     "Sold",
     "Store",
+    "Weekly",
     "analyze",
+    "elasticity",
+    "forecast",
     "from_sales",
+    "trends",
+    "weekly",
 ]
 
 _LATER = {
@@ -68,8 +77,13 @@ _LATER = {
     "Rules": "rules",
     "Sold": "sales",
     "Store": "store",
+    "Weekly": "sales",
     "analyze": "run",
+    "elasticity": "sales",
+    "forecast": "sales",
     "from_sales": "sales",
+    "trends": "sales",
+    "weekly": "sales",
 }
 
 

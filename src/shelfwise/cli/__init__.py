@@ -9,6 +9,7 @@ import typer
 
 from shelfwise import __version__
 from shelfwise.cli.about import columns, settings
+from shelfwise.cli.foretelling import forecast, trends
 from shelfwise.cli.keeping import key, migrate, model, runs
 from shelfwise.cli.opinions import override
 from shelfwise.cli.scoring import analyze, explain
@@ -50,7 +51,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (analyze, explain, columns, settings, serve, worker, demo, migrate):
+for command in (
+    analyze,
+    explain,
+    trends,
+    forecast,
+    columns,
+    settings,
+    serve,
+    worker,
+    demo,
+    migrate,
+):
     app.command()(command)
 app.add_typer(runs, name="runs")
 app.add_typer(override, name="override")

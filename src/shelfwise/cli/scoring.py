@@ -26,6 +26,25 @@ ErrorOption = Annotated[str, typer.Option(help="For bad rows: reject, skip or re
 ModelOption = Annotated[
     str | None, typer.Option(help="Score against a saved model (a file, or NAME@current), no fit.")
 ]
+CatalogOption = Annotated[
+    str | None, typer.Option(help="With order lines: the products' names, costs, categories.")
+]
+StockOption = Annotated[str | None, typer.Option(help="With order lines: product_id and stock.")]
+FirstOption = Annotated[
+    str | None, typer.Option("--from", help="With order lines: first day, 2026-01-01.")
+]
+LastOption = Annotated[
+    str | None, typer.Option("--to", help="With order lines: last day, 2026-03-31.")
+]
+DatesOption = Annotated[
+    str | None, typer.Option(help="With order lines: day-first or month-first.")
+]
+RulesOption = Annotated[
+    str | None, typer.Option(help="With order lines: which of them count, a .toml file.")
+]
+RejectedOption = Annotated[
+    str, typer.Option(help="With order lines: share of them that may be unreadable.")
+]
 
 
 def analyze(
@@ -71,22 +90,12 @@ def analyze(
         str | None,
         typer.Option(help="Order lines instead of products: a file, a folder, or a 'pattern*'."),
     ] = None,
-    catalog: Annotated[
-        str | None, typer.Option(help="With --sales: the products' names, costs, categories.")
-    ] = None,
-    stock: Annotated[str | None, typer.Option(help="With --sales: product_id and stock.")] = None,
-    first: Annotated[
-        str | None, typer.Option("--from", help="With --sales: first day, 2026-01-01.")
-    ] = None,
-    last: Annotated[
-        str | None, typer.Option("--to", help="With --sales: last day, 2026-03-31.")
-    ] = None,
-    dates: Annotated[
-        str | None, typer.Option(help="With --sales: day-first or month-first.")
-    ] = None,
-    rules: Annotated[
-        str | None, typer.Option(help="With --sales: which lines count, a .toml file.")
-    ] = None,
+    catalog: CatalogOption = None,
+    stock: StockOption = None,
+    first: FirstOption = None,
+    last: LastOption = None,
+    dates: DatesOption = None,
+    rules: RulesOption = None,
     by: Annotated[
         str,
         typer.Option(
@@ -100,9 +109,7 @@ def analyze(
     last_price: Annotated[
         bool, typer.Option("--last-price", help="With --sales: keep the last price beside.")
     ] = False,
-    max_rejected: Annotated[
-        str, typer.Option(help="With --sales: share of lines that may be unreadable.")
-    ] = "1%",
+    max_rejected: RejectedOption = "1%",
     save: Annotated[bool, typer.Option("--save", help="Keep the run in the store.")] = False,
     label: Annotated[str | None, typer.Option(help="With --save: a name for it.")] = None,
 ) -> None:
@@ -135,17 +142,11 @@ def analyze(
         if sales is not None:
             source = _sold(
                 sales,
-                dates,
-                catalog=catalog,
-                stock=stock,
-                rules=_rules(rules),
-                period=(first, last),
-                columns=_mapping(mapping),
-                max_rejected=_share(max_rejected),
                 by=by,
                 find_duplicates=find_duplicates,
                 last_price=last_price,
                 engine="spark" if engine == "spark" else None,
+                **counting(mapping, catalog, stock, first, last, dates, rules, max_rejected),
             )
             mapping = None
         # What was counted comes in memory, or in the engine that counted it.
@@ -206,12 +207,34 @@ def explain(
         show_explanation(why, analysis.profile)
 
 
-def _sold(sales: str, dates: str | None, **options: Any) -> Any:
+def _sold(sales: str, **options: Any) -> Any:
     from shelfwise.sales import from_sales
 
+    return from_sales(sales, **options)
+
+
+def counting(
+    mapping: list[str] | None,
+    catalog: str | None,
+    stock: str | None,
+    first: str | None,
+    last: str | None,
+    dates: str | None,
+    rules: str | None,
+    max_rejected: str,
+) -> dict[str, Any]:
+    """How order lines are counted, as `from_sales` takes it."""
     if dates not in (None, "day-first", "month-first"):
         raise typer.BadParameter(f"--dates {dates}: write day-first or month-first.")
-    return from_sales(sales, dates=dates, **options)  # type: ignore[arg-type]  # just compared
+    return {
+        "columns": _mapping(mapping),
+        "catalog": catalog,
+        "stock": stock,
+        "period": (first, last),
+        "dates": dates,
+        "rules": _rules(rules),
+        "max_rejected": _share(max_rejected),
+    }
 
 
 def _rules(path: str | None) -> Any:

@@ -1,5 +1,6 @@
 """Frames in and out: whatever the user holds, as Narwhals sees it, and back again."""
 
+import importlib
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -157,6 +158,23 @@ def to_duckdb(native: Any) -> Any:
     return connected().from_arrow(
         pl.DataFrame(native) if not hasattr(native, "__arrow_c_stream__") else native
     )
+
+
+def near(table: pl.DataFrame, frame: Any) -> Any:
+    """A small table in memory as a Narwhals frame that can be joined with another one."""
+    if not isinstance(frame, nw.LazyFrame):
+        return nw.from_native(table, eager_only=True)
+    if frame.implementation.is_polars():
+        return nw.from_native(table.lazy())
+    if is_spark(frame):
+        from shelfwise.engines import spark
+
+        return nw.from_native(spark.of_frame(table))
+    if frame.implementation.is_duckdb():
+        small = table.to_arrow()  # noqa: F841  (the query names it)
+        # Asked of the relation, it stands in the relation's own database: others do not join.
+        return nw.from_native(frame.to_native().query("_relation", "SELECT * FROM small"))
+    return nw.from_native(importlib.import_module("ibis").memtable(table))
 
 
 class Ibis:

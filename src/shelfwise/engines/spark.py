@@ -68,6 +68,8 @@ def session(master: str | None = None) -> Any:
     if (master or "").startswith("local") or not (master or _configured()):
         for name, value in LOCAL.items():
             builder = builder.config(name, value)
+        # Else what runs Python beside the JVM would be the first python3 of the path.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
         return builder.getOrCreate()
     except PySparkException as error:
@@ -217,6 +219,28 @@ MAX_COLLECTED = 300_000
 def in_memory(native: Any) -> Any:
     """A frame of Spark as a Polars frame; any other frame as it is."""
     return pl.DataFrame(native.toArrow()) if is_frame(native) else native
+
+
+def every_week(sales: Any, weeks: int, hidden: pl.DataFrame | None) -> Any:
+    """Weekly sales with a row for each week after a product's first sale, on Spark.
+
+    Units are 0 in a week without sales and null in a hidden one. A product that sold in
+    week 0 begins there; one that first sold in the last week has one row, without a week.
+    """
+    from pyspark.sql import functions as f
+
+    first = sales.where("units > 0").groupBy("product_id").agg(f.expr("min(week) AS first"))
+    after = f"if(first > 0, first + 1, 0) < {weeks}"
+    through = f"sequence(if(first > 0, first + 1, 0), {weeks - 1})"
+    rows = first.selectExpr("product_id", f"explode_outer(if({after}, {through}, null)) AS week")
+    rows = rows.join(sales.select("product_id", "week", "units"), ["product_id", "week"], "left")
+    if hidden is not None:
+        out = of_frame(hidden.select("product_id", "week", hidden=True))
+        rows = rows.join(out, ["product_id", "week"], "left")
+    else:
+        rows = rows.withColumn("hidden", f.expr("cast(null AS boolean)"))
+    units = "if(week IS NULL OR hidden, null, coalesce(units, 0D)) AS units"
+    return rows.selectExpr("product_id", "week", units)
 
 
 def refuse_existing(names: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -54,7 +54,10 @@ class Sold:
     quality: Quality
     period: tuple[dt.date, dt.date]
     set_aside: pl.DataFrame
-    _keeper: Any = None
+    by: str = "product_id"
+    lines: Any = field(default=None, repr=False)
+    """The lines that count, where they are: product_id, date, quantity, revenue, customer."""
+    _keeper: Any = field(default=None, repr=False)
 
     @property
     def not_scored(self) -> int:
@@ -191,8 +194,20 @@ def _counted(
         replace(quality, findings=(*quality.findings, *findings)),
         (first, last),
         set_aside,
+        by,
+        _that_count(frame),
         keeper,
     )
+
+
+def _that_count(frame: Any) -> Any:
+    """The lines that count; nothing is computed before somebody asks."""
+    lines = frame.lazy() if isinstance(frame, nw.DataFrame) else frame
+    names = lines.collect_schema().names()
+    columns = [n for n in ("product_id", "date", "quantity", "revenue", "customer") if n in names]
+    text = nw.col("product_id").cast(nw.String).str.strip_chars()
+    lines = lines.filter(nw.col("_counts") == 1).select(*columns)
+    return lines.with_columns(product_id=text)
 
 
 def _duplicates(lines: Any) -> list[Finding]:

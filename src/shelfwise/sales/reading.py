@@ -74,6 +74,11 @@ def _opened(source: str | Path, engine: Engine | None) -> Any:
     return urls.open_url(str(source)) if urls.is_url(source) else files.open_many(source)
 
 
+def named_columns(source: str | Path, engine: Engine | None) -> list[str]:
+    """The columns of a file, a folder, a pattern or a table by URL, before it is read."""
+    return list(nw.from_native(_opened(source, engine)).collect_schema())
+
+
 def contract_of(names: Sequence[str]) -> dict[str, Column]:
     """The columns of the lines, with the price required where there is no total."""
     absent = [column.name for column in LINES if column.required and column.name not in names]

@@ -1,0 +1,236 @@
+"""The commands that look at order lines over time: trends and forecast."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table as Grid
+from rich.text import Text
+
+from shelfwise.cli.scoring import (
+    CatalogOption,
+    DatesOption,
+    FirstOption,
+    LastOption,
+    MapOption,
+    RejectedOption,
+    RulesOption,
+    counting,
+)
+from shelfwise.cli.screen import busy, err, out
+from shelfwise.engines.failures import masked
+
+Lines = Annotated[
+    str,
+    typer.Argument(
+        help="Order lines (a file, a folder, or a 'pattern*'), or rows of weeks: product_id, "
+        "week, units."
+    ),
+]
+OutputOption = Annotated[
+    str | None, typer.Option("-o", "--output", help="Write all of them there; - is stdout.")
+]
+FormatOption = Annotated[
+    str | None, typer.Option(help="table, csv, json, ndjson, parquet, arrow; by -o's ending.")
+]
+OutOption = Annotated[
+    str | None,
+    typer.Option(help="product_id and date of days out of stock: such weeks are not counted."),
+]
+EngineOption = Annotated[str | None, typer.Option(help="duckdb, or spark.")]
+STYLES = {"rising": "green", "falling": "dark_orange"}
+SHOWN = 12
+
+
+def trends(
+    file: Lines,
+    output: OutputOption = None,
+    format: FormatOption = None,
+    by: Annotated[str, typer.Option(help="product_id, or category.")] = "product_id",
+    mapping: MapOption = None,
+    catalog: CatalogOption = None,
+    out_of_stock: OutOption = None,
+    first: FirstOption = None,
+    last: LastOption = None,
+    dates: DatesOption = None,
+    rules: RulesOption = None,
+    max_rejected: RejectedOption = "1%",
+    engine: EngineOption = None,
+) -> None:
+    """Which products rise or fall, by how much a year, and how sure that is."""
+    from shelfwise.sales import trends as run
+
+    kind = _kind(output, format)
+    with busy(f"Looking for trends in {masked(file)}"):
+        weeks = _weekly(file, mapping, catalog, out_of_stock, first, last, dates, rules,
+                        max_rejected, engine)  # fmt: skip
+        found = run(weeks, by=by)  # type: ignore[arg-type]  # trends() says what it may be
+    _deliver(found, output, kind)
+    if kind == "table":
+        _show_trends(found, weeks)
+
+
+def forecast(
+    file: Lines,
+    horizon: Annotated[int, typer.Option(help="Weeks ahead.")] = 13,
+    output: OutputOption = None,
+    format: FormatOption = None,
+    evaluate: Annotated[
+        bool, typer.Option("--evaluate", help="Also try it on the past, beside naive forecasts.")
+    ] = False,
+    mapping: MapOption = None,
+    catalog: CatalogOption = None,
+    first: FirstOption = None,
+    last: LastOption = None,
+    dates: DatesOption = None,
+    rules: RulesOption = None,
+    max_rejected: RejectedOption = "1%",
+    engine: EngineOption = None,
+) -> None:
+    """What each product will sell in the next weeks, and how far off that may be."""
+    from shelfwise.sales import evaluate as tried
+    from shelfwise.sales import forecast as run
+
+    kind = _kind(output, format)
+    with busy(f"Forecasting {masked(file)}"):
+        weeks = _weekly(file, mapping, catalog, None, first, last, dates, rules, max_rejected,
+                        engine)  # fmt: skip
+        found = run(weeks, horizon)
+        errors = tried(weeks, horizon) if evaluate else None
+    _deliver(found, output, kind)
+    if kind == "table":
+        _show_forecast(found, horizon)
+    if errors is not None:
+        _show_errors(errors)
+
+
+def _weekly(
+    file: str,
+    mapping: list[str] | None,
+    catalog: str | None,
+    out_of_stock: str | None,
+    first: str | None,
+    last: str | None,
+    dates: str | None,
+    rules: str | None,
+    max_rejected: str,
+    engine: str | None,
+) -> Any:
+    from shelfwise.sales import weekly
+
+    if engine not in (None, "duckdb", "spark"):
+        raise typer.BadParameter(f"--engine {engine}: write duckdb or spark.")
+    options = counting(mapping, catalog, None, first, last, dates, rules, max_rejected)
+    where: Any = "spark" if engine == "spark" else None
+    return weekly(file, out_of_stock=out_of_stock, engine=where, **options)
+
+
+def _kind(output: str | None, format: str | None) -> str:
+    from shelfwise.engines import files
+
+    known = ("table", *files.OUTPUTS)
+    kind = format or ("table" if output is None else
+                      "csv" if output == "-" else files.kind_of(Path(output)))  # fmt: skip
+    if kind not in known:
+        raise typer.BadParameter(f"{kind!r} cannot be written; known: {', '.join(known)}.")
+    if kind == "table" and output:
+        raise typer.BadParameter("A table is for the screen; leave -o out, or choose csv.")
+    return kind
+
+
+def _deliver(found: Any, output: str | None, kind: str) -> None:
+    from shelfwise.engines import files
+
+    if kind == "table":
+        return
+    if kind == "json":
+        files.put(found.write_json().encode() + b"\n", output or "-")
+    else:
+        files.write(found, output or "-", kind)
+    if output and output != "-":
+        out.print(f"Wrote {found.height:,} rows to {escape(output)}.")
+
+
+def _show_trends(found: Any, weeks: Any) -> None:
+    """The confirmed ones, the fastest first; then how many there are of each kind."""
+    import polars as pl
+
+    from shelfwise.sales.trends import TRENDS
+
+    what = "Product" if "product_id" in found.columns else "Category"
+    some = found.filter(pl.col("trend").is_in(["rising", "falling"])).sort(
+        pl.col("growth").log1p().abs(), descending=True, nulls_last=True
+    )
+    title = f"{weeks.weeks} whole weeks from {weeks.first}, units a week net of returns"
+    caption = f"{SHOWN} of {some.height:,}; -o writes all" if some.height > SHOWN else None
+    grid = Grid(title=title, title_justify="left", caption=caption, expand=True)
+    grid.add_column(what, no_wrap=True, ratio=1)
+    for name in ("Units", "Trend", "Growth a year", "95 % interval", "q", "Last 13 weeks"):
+        grid.add_column(name, justify="left" if name == "Trend" else "right", no_wrap=True)
+    for row in some.head(SHOWN).iter_rows(named=True):
+        grid.add_row(
+            Text(str(row.get("name") or row.get("category"))),
+            f"{row['units']:,.0f}",
+            Text(row["trend"], style=STYLES[row["trend"]]),
+            _percent(row["growth"]),
+            f"{_percent(row['growth_low'])} to {_percent(row['growth_high'])}",
+            f"{row['q_value']:.1g}",
+            _percent(row["shift"]),
+        )
+    if some.height:
+        out.print(grid)
+    else:
+        out.print(title, markup=False)
+        out.print("No trend is confirmed.")
+    counts = dict(found.group_by("trend").len().iter_rows())
+    lines = Grid.grid(padding=(0, 2))
+    for name, meaning in TRENDS.items():
+        if name in counts:
+            lines.add_row(Text(name.replace("_", " "), style="dim"), f"{counts[name]:,}", meaning)
+    out.print(lines)
+    for reason, count in found.group_by("reason").len().sort("len", descending=True).iter_rows():
+        if reason and count == found.height:
+            err.print(f"All of them: {reason}.", markup=False)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:+.0%}"
+
+
+def _show_forecast(found: Any, horizon: int) -> None:
+    """The products with most units ahead."""
+    some = found.sort("expected", descending=True, nulls_last=True).head(SHOWN)
+    caption = f"{SHOWN} of {found.height:,}; -o writes all" if found.height > SHOWN else None
+    grid = Grid(title=f"Units in the next {horizon} weeks", title_justify="left",
+                caption=caption, expand=True)  # fmt: skip
+    grid.add_column("Product", no_wrap=True, ratio=1)
+    for name in ("Expected", "5 %", "50 %", "95 %", "Demand", "Method"):
+        left = name in ("Demand", "Method")
+        grid.add_column(name, justify="left" if left else "right", no_wrap=True)
+    for row in some.iter_rows(named=True):
+        numbers = [row["expected"], row["q5"], row["q50"], row["q95"]]
+        told = ["" if number is None else f"{number:,.0f}" for number in numbers]
+        grid.add_row(Text(str(row["name"])), *told, row["demand_class"] or "", row["method"] or "")
+    out.print(grid)
+    withheld = found["reason"].drop_nulls().len()
+    if withheld:
+        out.print(f"{withheld:,} products have no forecast; their column reason says why.")
+
+
+def _show_errors(errors: Any) -> None:
+    """How far off the forecasts would have been, beside those of the rivals."""
+    title = (
+        f"On the past: {errors.evaluated:,} of {errors.of:,} products, {errors.horizon} weeks from "
+        f"each of {len(errors.origins)} weeks"
+    )
+    grid = Grid(title=title, title_justify="left")
+    grid.add_column("Forecast")
+    for name in ("RMSSE", "WAPE", "Bias", "Within 90 %", "95 %", "99 %"):
+        grid.add_column(name, justify="right")
+    for row in errors.pooled.iter_rows(named=True):
+        shares = [row[n] for n in ("wape", "bias", "covered_90", "covered_95", "covered_99")]
+        told = ["" if share is None else f"{share:.1%}" for share in shares]
+        rmsse = "" if row["rmsse"] is None else f"{row['rmsse']:.3f}"
+        grid.add_row(row["method"], rmsse, *told)
+    out.print(grid)

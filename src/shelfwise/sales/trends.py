@@ -1,0 +1,298 @@
+"""trends(): which products rise, fall or stay, how sure that is, and why some cannot be told.
+
+The sums that the tests need are linear in the weeks, so an engine makes them by a join with
+a table of weights and a group-by; in memory they are a matrix product. What comes back is
+some thirty numbers a product, and everything after that is the same.
+"""
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from shelfwise.engines import frames
+from shelfwise.errors import InputError, excerpt
+from shelfwise.sales import on_engine
+from shelfwise.sales.courses import RATE, Judged, Measured, judge, measure
+from shelfwise.sales.har import YEAR, Mask, basis, level_jump, root, two_sided
+from shelfwise.sales.reading import collected
+from shelfwise.sales.weekly import Weekly, keeper_of, weekly
+
+Ints = NDArray[np.int64]
+
+Trend = Literal["rising", "falling", "flat", "indicative_rising", "indicative_falling", "none",
+                "too_short", "no_data"]  # fmt: skip
+CONFIRMS, STRONG = 104, 156
+"""Weeks below which a finding is only indicative; and below which it is weak."""
+SPARSE = 10
+NUMBERS = ("growth", "growth_low", "growth_high", "p_value", "q_value", "shift")
+MOST_MASKED = 0.2
+BLOCK = 50_000
+
+TRENDS: dict[Trend, str] = {
+    "rising": "Grows by 5 % a year or more, confirmed.",
+    "falling": "Shrinks by 5 % a year or more, confirmed.",
+    "flat": "Changes by less than 10 % a year: the whole interval lies within that.",
+    "indicative_rising": "Seems to grow; not confirmed, the reason says why.",
+    "indicative_falling": "Seems to shrink; not confirmed, the reason says why.",
+    "none": "No confirmed trend. That is not the same as stable.",
+    "too_short": "Fewer than 52 whole weeks: season and trend cannot be told apart.",
+    "no_data": "Nothing to test: never sold, hardly ever, or out of stock too often.",
+}
+"""What a trend may be, and what it means."""
+
+REASONS = {
+    "too_short": "{weeks} whole weeks; 52 are needed",
+    "never_sold": "not sold in these weeks",
+    "constant": "sold the same every week",
+    "sparse": "sold in {sold} weeks; 10 are needed",
+    "out_of_stock": "out of stock in {masked:.0%} of its weeks; at most 20 % can be left out",
+    "short": "{weeks} weeks are fewer than two years: indicative only",
+    "weak": "{weeks} weeks are fewer than three years: findings are less sure where sales move "
+    "in long swings",
+    "one_customer": "without one customer the change is not there",
+    "level_jump": "a jump in the week of {monday}, not a steady trend",
+    "small": "confirmed, but below 5 % a year",
+    "against": "test and growth point in different directions",
+    "not_confirmed": "not confirmed",
+}
+"""Why a product has no trend, or a weaker one; `reason` joins them."""
+
+
+def trends(
+    source: Any, *, by: Literal["product_id", "category"] = "product_id", **options: Any
+) -> pl.DataFrame:
+    """Tell which products rise and which fall, by how much a year, and how sure that is.
+
+    A moderated orthonormal-series HAR test on the square roots of weekly units, after the
+    yearly season; Benjamini-Hochberg over all products that are tested, at 5 %. Growth is
+    by Poisson pseudo-likelihood with the same season.
+
+    Args:
+        source: What `weekly` gave or takes: order lines, what `from_sales` counted, or rows
+            of weeks.
+        by: What is tested: each product, or each category (products without one are left
+            out).
+        options: Of `weekly`, such as catalog, out_of_stock and period.
+
+    Returns:
+        A row for each product, in order of its id: product_id, name, category, weeks (whole
+        weeks since it was first sold), units, trend (see `TRENDS`), growth, growth_low and
+        growth_high (share a year, 95 % interval), p_value, q_value, shift (the last 13
+        weeks against what was usual, as a share; null where that is not confirmed) and
+        reason.
+
+    Raises:
+        InputError: As `weekly` does.
+
+    Example:
+        >>> from datetime import date, timedelta
+        >>> rows = [{"product_id": 7, "week": date(2024, 1, 1) + timedelta(7 * n), "units": 5 + n}
+        ...         for n in range(60)]
+        >>> trends(rows).select("trend", "reason").row(0)
+        ('indicative_rising', '60 weeks are fewer than two years: indicative only')
+    """
+    if by not in ("product_id", "category"):
+        raise InputError(f"by is {excerpt(by)}.", "It is product_id or category.")
+    weeks = weekly(source, **options)
+    if by == "category":
+        weeks = _of_categories(weeks)
+    facts = _facts(weeks)
+    told = _told(weeks, facts)
+    found = facts.select("product_id", "name", "category", "weeks", "units").with_columns(**told)
+    if by == "category":
+        found = found.drop("name", "category").rename({"product_id": "category"})
+    return found
+
+
+def _of_categories(weeks: Weekly) -> Weekly:
+    """The weeks of categories instead of products."""
+    known = weeks.products.filter(pl.col("category").is_not_null()).select("product_id", "category")
+    if known.is_empty():
+        raise InputError("No product has a category.", "Give a catalogue with one (catalog=...).")
+    joined = weeks.frame.join(frames.near(known, weeks.frame), on="product_id")
+    sums = {n: nw.col(n).sum() for n in weeks.values}
+    summed = joined.drop("product_id").rename({"category": "product_id"})
+    summed = summed.group_by("product_id", "week").agg(**sums)
+    names = known.select(product_id=pl.col("category"), name=pl.col("category")).unique()
+    products = names.with_columns(category=pl.col("name")).sort("product_id")
+    keeper = keeper_of(summed)
+    summed = keeper.compute_once(summed)
+    return replace(weeks, frame=summed, products=products, masked=None, _keeper=keeper)
+
+
+def _facts(weeks: Weekly) -> pl.DataFrame:
+    """What decides whether a product is tested: `start`, its first week that counts, and so on."""
+    sold = weeks.frame.filter(nw.col("units") > 0).group_by("product_id")
+    found = collected(
+        sold.agg(
+            first=nw.col("week").min(), sold=nw.len(), units=nw.col("units").sum(),
+            most=nw.col("units").max(), least=nw.col("units").min(),
+        )
+    )  # fmt: skip
+    facts = weeks.products.join(found, on="product_id", how="left", maintain_order="left")
+    # Weeks before a launch are cut, and the launch week with them: it is there because of a
+    # sale, and would make each series begin with one.
+    later = pl.col("first") + 1
+    start = pl.when(pl.col("first") > 0).then(later).otherwise(0).cast(pl.Int64)
+    facts = facts.with_columns(
+        pl.col("units").fill_null(0.0),
+        pl.col("sold").fill_null(0).cast(pl.Int64),
+        start=start,
+    )
+    facts = facts.with_columns(weeks=weeks.weeks - pl.col("start"))
+    masked = pl.lit(0, pl.Int64).alias("masked")
+    if weeks.masked is None:
+        return facts.with_columns(masked)
+    inside = weeks.masked.join(facts.select("product_id", "start"), on="product_id")
+    inside = inside.filter(pl.col("week") >= pl.col("start"))
+    count = inside.group_by("product_id").agg(masked=pl.len().cast(pl.Int64))
+    joined = facts.join(count, on="product_id", how="left", maintain_order="left")
+    return joined.with_columns(pl.col("masked").fill_null(0))
+
+
+def _why_not(facts: pl.DataFrame) -> pl.Series:
+    """The key of REASONS for which a product is not tested; null for those that are."""
+    constant = (pl.col("sold") == pl.col("weeks")) & (pl.col("most") == pl.col("least"))
+    cases = {
+        "too_short": pl.col("weeks") < YEAR,
+        "never_sold": pl.col("sold") == 0,
+        "out_of_stock": pl.col("masked") > MOST_MASKED * pl.col("weeks"),
+        "constant": constant,
+        "sparse": pl.col("sold") < SPARSE,
+    }
+    why: Any = pl.lit(None, pl.String)
+    for name, hit in reversed(cases.items()):
+        why = pl.when(hit).then(pl.lit(name)).otherwise(why)
+    return facts.select(why.alias("why"))["why"]
+
+
+def _told(weeks: Weekly, facts: pl.DataFrame) -> dict[str, pl.Series]:
+    """The columns of the answer."""
+    why = _why_not(facts)
+    places = np.flatnonzero(why.is_null().to_numpy())
+    tested = facts[places]
+    kinds = ["too_short" if one == "too_short" else "no_data" for one in why]
+    texts = [one and _reason(one, row)
+             for one, row in zip(why, facts.iter_rows(named=True), strict=True)]  # fmt: skip
+    numbers = dict.fromkeys(NUMBERS, np.full(0, np.nan))
+    if len(places):
+        found = judge(_measured(weeks, tested), RATE)
+        labels, reasons, jumps = _labels(weeks, tested, found)
+        for place, label, reason in zip(places, labels, reasons, strict=True):
+            kinds[place], texts[place] = label, reason
+        moved = np.where(found.shift_q <= RATE, found.shift_share, np.nan)
+        rates = [np.where(jumps, np.nan, r) for r in (found.growth, found.low, found.high)]
+        numbers = dict(zip(NUMBERS, (*rates, found.p, found.q, moved), strict=True))
+    columns: dict[str, pl.Series] = {"trend": pl.Series(kinds, dtype=pl.String)}
+    for name, values in numbers.items():
+        whole = np.full(facts.height, np.nan)
+        whole[places] = values
+        columns[name] = pl.Series(whole).fill_nan(None)
+    return columns | {"reason": pl.Series(texts, dtype=pl.String)}
+
+
+def _labels(
+    weeks: Weekly, facts: pl.DataFrame, found: Judged
+) -> tuple[list[str], list[str | None], Mask]:
+    """Label and reason of each tested product; and whose growth is a jump, which has no rate."""
+    suspects = np.flatnonzero(found.trend)
+    jumps, alone = np.full(facts.height, -1), np.zeros(facts.height, dtype=bool)
+    if len(suspects):
+        jumps[suspects], alone[suspects] = _doubted(weeks, facts[suspects], found, suspects)
+    labels: list[str] = []
+    reasons: list[str | None] = []
+    for n, row in enumerate(facts.iter_rows(named=True)):
+        told = []
+        if found.trend[n]:
+            told += ["short"] if row["weeks"] < CONFIRMS else []
+            told += ["one_customer"] if alone[n] else []
+            told += ["level_jump"] if jumps[n] >= 0 else []
+            way = "rising" if found.trend[n] > 0 else "falling"
+            labels.append(f"indicative_{way}" if told else way)
+            if not told and row["weeks"] < STRONG:
+                told.append("weak")
+        elif found.flat[n]:
+            labels.append("flat")
+        else:
+            labels.append("none")
+            same_way = found.t[n] * found.growth[n] > 0
+            told.append("not_confirmed" if not found.q[n] <= RATE
+                        else "small" if same_way else "against")  # fmt: skip
+        monday = weeks.monday(row["start"] + int(jumps[n])) if jumps[n] >= 0 else None
+        reasons.append("; ".join(_reason(one, row, monday) for one in told) or None)
+    return labels, reasons, jumps >= 0
+
+
+def _reason(name: str, row: dict[str, Any], monday: Any = None) -> str:
+    share = row["masked"] / max(1, row["weeks"])
+    return REASONS[name].format(weeks=row["weeks"], sold=row["sold"], masked=share, monday=monday)
+
+
+def _measured(weeks: Weekly, facts: pl.DataFrame) -> Measured:
+    """What the weeks of the tested products say, in their order."""
+    masked = facts["masked"].to_numpy() > 0
+    if weeks.in_memory or masked.all():
+        return _in_memory(weeks, facts)
+    there = on_engine.measured(weeks.frame, facts.filter(~masked), weeks.weeks)
+    if not masked.any():
+        return there
+    # Each mask has weights of its own: these few come into memory.
+    return _placed([(~masked, there), (masked, _in_memory(weeks, facts.filter(masked)))])
+
+
+def _in_memory(weeks: Weekly, facts: pl.DataFrame) -> Measured:
+    """The same, block by block, so that memory is bounded."""
+    start = facts["start"].to_numpy()
+    order = np.argsort(start, kind="stable")  # Products of one length side by side.
+    parts = []
+    for block in np.array_split(order, max(1, -(-len(order) // BLOCK))):
+        ids = facts["product_id"][block].to_list()
+        _, units = weeks.matrix(ids)
+        kept = None if weeks.masked is None else ~weeks.mask(ids)
+        for some in np.split(np.arange(len(block)), np.flatnonzero(np.diff(start[block])) + 1):
+            since = start[block[some[0]]] if len(some) else 0
+            own = None if kept is None else kept[some, since:]
+            parts.append((block[some], measure(units[some, since:], own)))
+    return _placed(parts)
+
+
+def _placed(parts: list[tuple[Any, Measured]]) -> Measured:
+    """Measurements of several groups, each where it belongs."""
+    count = sum(len(part.z) for _, part in parts)
+    columns = []
+    for values in zip(*(part for _, part in parts), strict=True):
+        column = np.empty(count, values[0].dtype)
+        for (where, _), some in zip(parts, values, strict=True):
+            column[where] = some
+        columns.append(column)
+    return Measured(*columns)
+
+
+def _doubted(weeks: Weekly, facts: pl.DataFrame, found: Judged, places: Ints) -> tuple[Ints, Mask]:
+    """Of products with a trend: the week of a jump that explains it better (or -1); and
+    whether it is gone without the one customer whose purchases changed most.
+    """
+    ids = facts["product_id"].to_list()
+    _, units = weeks.matrix(ids)
+    others = weeks.matrix(ids, "others")[1] if "others" in weeks.values else None
+    kept = ~weeks.mask(ids)
+    start = facts["start"].to_numpy()
+    alike: dict[tuple[int, bytes], list[int]] = {}
+    for n, since in enumerate(start):
+        alike.setdefault((int(since), kept[n, since:].tobytes()), []).append(n)
+    jumps, gone = np.full(len(ids), -1), np.zeros(len(ids), dtype=bool)
+    for (since, _), some in alike.items():
+        own, series = kept[some[0], since:], root(units[some, since:])
+        jump = level_jump(series, kept=own)
+        jumps[some] = np.where(jump.jump, jump.week, -1)
+        if others is not None:
+            q = basis(len(own), kept=own).q
+            rest = (root(others[some, since:]) @ q) / (series @ q)
+            # Against the noise that the product has with all of them.
+            which = places[some]
+            gone[some] = (rest < 0) | (two_sided(found.t[which] * rest, found.df[which]) > RATE)
+    return jumps, gone
