@@ -36,6 +36,7 @@ UPLOAD_BYTES_A_SECOND = 2**18  # A client that sends faster than this has all th
 ANSWER_FACTOR = 10  # A client may read one answer for this many times `request_seconds`.
 
 
+KEYS = {"AUTHORIZATION", "X_API_KEY"}
 NO_KEY = "Send a key that works, as Authorization: Bearer KEY"
 
 
@@ -77,9 +78,8 @@ class _Parser(HTTPRequestParser):
             # waitress has one limit for all; only where files are sent may a body be large.
             most = self.adj.small_body_size
             return RequestEntityTooLarge(f"exceeds max_body of {most}") if length > most else None
-        has_key = not {"AUTHORIZATION", "X_API_KEY"}.isdisjoint(self.headers)
-        if length > KEYLESS_BYTES and self.adj.key_needed and not has_key:
-            # Whether a key is the right one the application says, after the body.
+        # Whether a key is the right one the application says, after the body.
+        if self.adj.key_needed and length > KEYLESS_BYTES and KEYS.isdisjoint(self.headers):
             return _error(401, "Unauthorized", NO_KEY)
         return None
 
