@@ -51,6 +51,12 @@ def test_applying_a_saved_model_needs_no_learning_library(tmp_path: Path) -> Non
     assert loaded.isdisjoint({"flask", "joblib", "pandas", "scipy", "sklearn"})
 
 
+def test_forecasts_load_their_library_when_one_is_made() -> None:
+    loaded = modules_after("import shelfwise.sales.evaluation, shelfwise.sales.prices")
+    assert "shelfwise.sales.forecasting" in loaded
+    assert loaded.isdisjoint({"pandas", "pyspark", "scipy.stats", "statsforecast"})
+
+
 def test_public_names_are_sorted_and_complete() -> None:
     names = shelfwise.__all__
     assert names == sorted(names, key=lambda name: (not name.isupper(), name[0].islower(), name))

@@ -33,11 +33,7 @@ if TYPE_CHECKING:
     from shelfwise.quality import Quality
     from shelfwise.rules import Rules
     from shelfwise.run import analyze
-    from shelfwise.sales import Sold, Weekly, from_sales
-    from shelfwise.sales.elasticity import elasticity
-    from shelfwise.sales.forecast import forecast
-    from shelfwise.sales.trends import trends
-    from shelfwise.sales.weekly import weekly
+    from shelfwise.sales import Sold, Weekly, elasticity, forecast, from_sales, trends, weekly
     from shelfwise.store import Store
 
 __version__ = "0.1.0"

@@ -164,3 +164,24 @@ def coverage(case: Case, weeks: int, n: int = 4_000, seed: int = 21) -> float:
     low, high = interval(fit.log_growth, fit.information, fit.leverage, noise.s2, noise.df)
     truth = np.expm1(case.growth)
     return float(((low <= truth) & (truth <= high)).mean())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factor", [1.0, 1.5, 1 / 1.5])
+@pytest.mark.parametrize("lam", [1, 10, 40])
+@pytest.mark.parametrize("weeks", [156, 260])
+def test_the_interval_holds_the_truth_about_as_often_as_it_says(weeks, lam, factor) -> None:
+    case = Case(lam, 0.5, 0.3, 0.3, 0.2, np.log(factor))
+    assert coverage(case, weeks) == pytest.approx(0.95, abs=0.025)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weeks", [104, 156, 260])
+def test_the_interval_of_slow_movers_is_rather_too_wide(weeks: int) -> None:
+    assert coverage(Case(0.3, amp=0.3, growth=np.log(1.5)), weeks) >= 0.94
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [Case(40, 0.8, 0.4, 0.3, 0.2), Case(10, 0.5, 0.3, 0.3, 0.2, 1.0)])
+def test_strong_autocorrelation_and_strong_growth_cost_some_coverage(case: Case) -> None:
+    assert 0.88 <= coverage(case, 260) <= 0.96

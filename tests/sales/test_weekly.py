@@ -12,7 +12,7 @@ import pytest
 from kinds import Engine
 from shelfwise.errors import InputError
 from shelfwise.sales import from_sales, weekly
-from shelfwise.sales.weekly import whole_weeks
+from shelfwise.sales.weeks import whole_weeks
 
 Data = Callable[[str], Path]
 MONDAY = dt.date(2026, 1, 5)

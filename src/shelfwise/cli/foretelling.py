@@ -156,7 +156,7 @@ def _show_trends(found: Any, weeks: Any) -> None:
     """The confirmed ones, the fastest first; then how many there are of each kind."""
     import polars as pl
 
-    from shelfwise.sales.trends import TRENDS
+    from shelfwise.sales.trending import TRENDS
 
     what = "Product" if "product_id" in found.columns else "Category"
     some = found.filter(pl.col("trend").is_in(["rising", "falling"])).sort(

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from shelfwise.errors import InputError
-from shelfwise.sales.forecast import (
+from shelfwise.sales.forecasting import (
     FEWEST_WEEKS,
     YEAR,
     Matrix,
@@ -20,7 +20,7 @@ from shelfwise.sales.forecast import (
     variance_over,
     with_spread,
 )
-from shelfwise.sales.weekly import weekly
+from shelfwise.sales.weeks import weekly
 
 LEVELS = (0.9, 0.95, 0.99)
 SAMPLE = 2_000

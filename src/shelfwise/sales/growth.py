@@ -24,7 +24,7 @@ from shelfwise.sales.har import YEAR, Floats, Mask, harmonics_for, product, seas
 RIDGE, WAVE_RIDGE = 4.0, 1.0
 MOST_STEPS, LONGEST_STEP, TOLERANCE = 25, 1.5, 1e-3
 """The last step is at most the tolerance, and what it leaves about its square."""
-PART = 256
+PART = 96
 """Products whose weeks are looked at together, so that they stay in the cache."""
 BOUND = 14.0
 """A logarithm beyond this, a factor of a million, is no estimate."""

@@ -32,12 +32,12 @@ WINDOW = 13
 LEAST_NORM = 0.5
 """A wave of which level, season and trend leave less than this is not used."""
 ENOUGH_TO_MODERATE, BINS = 100, 25
-JUMP_TERMS, JUMP_EVIDENCE = (16, 48), 10.5
+JUMP_TERMS, JUMP_EVIDENCE = (16, 48), 11.5
 CURVES = (1e-3, -1, 1, -2, 2, -3, 3, -4, 4, -6, 6)
 """Logarithms of the growth over a whole series; the first is a line."""
 OFFSET = 0.375
 ROUNDING = 1e-20
-SMALL = 260_000
+SMALL = 240_000
 """Multiplications that OpenBLAS still does on one thread."""
 
 
@@ -182,7 +182,10 @@ def root(units: Floats) -> Floats:
 
     Because it gives 0, weeks without a row may be left out of a join with the weights.
     """
-    return np.sqrt(units + OFFSET) - math.sqrt(OFFSET)
+    r = np.add(units, OFFSET)
+    np.sqrt(r, out=r)
+    r -= math.sqrt(OFFSET)
+    return r
 
 
 def product(a: Floats, b: Floats) -> Floats:
@@ -195,11 +198,11 @@ def product(a: Floats, b: Floats) -> Floats:
     columns = b.shape[1]
     out = np.empty((rows, columns))
     if rows < columns:
-        wide = max(SMALL // (rows * inner), 1)
+        wide = SMALL // max(rows * inner, 1) + 1
         for start in range(0, columns, wide):
             np.matmul(a, b[:, start : start + wide], out=out[:, start : start + wide])
     else:
-        high = max(SMALL // (columns * inner), 1)
+        high = SMALL // max(columns * inner, 1) + 1
         for start in range(0, rows, high):
             np.matmul(a[start : start + high], b, out=out[start : start + high])
     return out

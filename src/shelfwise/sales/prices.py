@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from shelfwise.errors import InputError
-from shelfwise.sales.weekly import Weekly, weekly
+from shelfwise.sales.weeks import Weekly, weekly
 
 Matrix = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ BLOCK = 2_000
 WARNING = (
     "An association, not what a change of price would do. Where promotions follow demand, "
     "estimates were off by -0.46 in simulation, and the 90 % intervals held the truth in 62 % "
-    "of the cases. A holdout tells more: shelfwise.sales.elasticity.holdout."
+    "of the cases. A holdout tells more: shelfwise.sales.holdout."
 )
 
 
@@ -67,7 +67,7 @@ def elasticity(source: Any, **options: Any) -> pl.DataFrame:
         InputError: The weeks have no revenue.
 
     Example:
-        >>> from shelfwise.sales.elasticity import WARNING
+        >>> from shelfwise.sales.prices import WARNING
         >>> WARNING.split(".")[0]
         'An association, not what a change of price would do'
     """

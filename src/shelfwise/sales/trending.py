@@ -19,7 +19,7 @@ from shelfwise.sales import on_engine
 from shelfwise.sales.courses import RATE, Judged, Measured, judge, measure
 from shelfwise.sales.har import YEAR, Mask, basis, level_jump, root, two_sided
 from shelfwise.sales.reading import collected
-from shelfwise.sales.weekly import Weekly, keeper_of, weekly
+from shelfwise.sales.weeks import Weekly, keeper_of, weekly
 
 Ints = NDArray[np.int64]
 
