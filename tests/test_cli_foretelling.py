@@ -1,0 +1,128 @@
+"""shelfwise trends and forecast: what they print, write and refuse."""
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from shelfwise import cli
+from shelfwise.errors import InputError
+from shelfwise.sales.trending import TRENDS
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Call:
+    monkeypatch.setenv("COLUMNS", "140")
+
+    def invoke(*arguments: str | Path) -> Any:
+        return CliRunner().invoke(cli.app, list(map(str, arguments)), catch_exceptions=False)
+
+    return invoke
+
+
+@pytest.fixture(scope="module")
+def weeks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three years of weeks: a lamp that rises, a mug that stays, a pot of ten weeks."""
+    chance = np.random.default_rng(3)
+    monday = dt.date(2023, 1, 2)
+    rows = []
+    for name, category, mean in (
+        ("Lamp [red]", "light", 10 * 1.6 ** (np.arange(156) / 52)),
+        ("Mug", "table", np.full(156, 30.0)),
+        ("Pot", None, np.where(np.arange(156) > 145, 9.0, 0.0)),
+    ):
+        for week, units in enumerate(chance.poisson(mean)):
+            if units:
+                rows.append({"product_id": name[:3], "name": name, "category": category,
+                             "week": monday + dt.timedelta(weeks=week), "units": float(units),
+                             "revenue": 2.0 * units})  # fmt: skip
+    path = tmp_path_factory.mktemp("weeks") / "weeks.csv"
+    pl.DataFrame(rows, infer_schema_length=None).write_csv(path)
+    return path
+
+
+def test_trends_show_what_is_confirmed_and_count_the_rest(call: Call, weeks: Path) -> None:
+    shown = call("trends", weeks)
+    assert shown.exit_code == 0
+    assert "156 whole weeks from 2023-01-02" in shown.output
+    lamp = next(line for line in shown.output.splitlines() if "Lamp [red]" in line)
+    assert "rising" in lamp
+    assert TRENDS["too_short"] in shown.output
+    assert "Pot" not in shown.output
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "ndjson", "parquet"])
+def test_trends_are_written_with_all_their_columns(
+    call: Call, weeks: Path, tmp_path: Path, kind: str
+) -> None:
+    out = tmp_path / f"trends.{kind}"
+    assert "Wrote 3 rows" in call("trends", weeks, "-o", out).output
+    if kind == "json":
+        rows = json.loads(out.read_text(encoding="utf-8"))
+    else:
+        rows = getattr(pl, f"read_{kind}")(out).to_dicts()
+    assert rows[0]["trend"] == "rising"
+    assert rows[2]["trend"] == "too_short"
+    assert rows[2]["reason"] == "9 whole weeks; 52 are needed"
+
+
+def test_trends_of_categories_leave_out_what_has_none(call: Call, weeks: Path) -> None:
+    shown = call("trends", weeks, "--by", "category", "-o", "-")
+    assert [line.split(",")[0] for line in shown.stdout.splitlines()] == [
+        "category", "light", "table"]  # fmt: skip
+
+
+def test_nothing_confirmed_is_said(call: Call, weeks: Path, tmp_path: Path) -> None:
+    short = pl.read_csv(weeks).filter(pl.col("week") < "2023-06-01")
+    short.write_csv(tmp_path / "short.csv")
+    shown = call("trends", tmp_path / "short.csv")
+    assert "No trend is confirmed." in shown.output
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--engine", "polars"], "duckdb or spark"),
+        (["--format", "xlsx"], "cannot be written"),
+        (["--format", "table", "-o", "x.csv"], "for the screen"),
+        (["--dates", "any"], "day-first or month-first"),
+        (["--max-rejected", "many"], "a share such as 0.1%"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    call: Call, weeks: Path, options: list[str], told: str
+) -> None:
+    for command in ("trends", "forecast"):
+        refused = call(command, weeks, *options)
+        assert refused.exit_code == 2
+        assert told in " ".join(refused.output.replace("│", " ").split())
+
+
+def test_an_unknown_by_is_an_error_of_ours(call: Call, weeks: Path) -> None:
+    with pytest.raises(InputError, match="product_id or category"):
+        call("trends", weeks, "--by", "brand")
+
+
+def test_a_forecast_is_shown_and_tried_on_the_past(call: Call, weeks: Path) -> None:
+    pytest.importorskip("statsforecast", reason="pip install 'shelfwise[forecast]'")
+    shown = call("forecast", weeks, "--horizon", "4", "--evaluate")
+    assert "Units in the next 4 weeks" in shown.output
+    assert "Lamp [red]" in shown.output
+    assert "seasonal naive" in shown.output
+    assert "3 of 3 products, 4 weeks from each of 4 weeks" in shown.output
+
+
+def test_a_forecast_is_written_as_csv(call: Call, weeks: Path, tmp_path: Path) -> None:
+    pytest.importorskip("statsforecast", reason="pip install 'shelfwise[forecast]'")
+    call("forecast", weeks, "-o", tmp_path / "ahead.csv")
+    ahead = pl.read_csv(tmp_path / "ahead.csv")
+    assert ahead["horizon"].to_list() == [13] * 3
+    assert (ahead["q5"] <= ahead["q95"]).all()
