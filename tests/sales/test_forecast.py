@@ -1,8 +1,8 @@
 """Forecasts: statsforecast's own numbers, the spread, the quantiles, and what is refused."""
 
 import sys
+from dataclasses import replace
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 import pytest
@@ -13,9 +13,11 @@ from polars.testing import assert_frame_equal
 
 from kinds import spark_session
 from shelfwise.errors import InputError, MissingExtraError
-from shelfwise.sales import forecast as module
+from shelfwise.sales import forecasting as module
+from shelfwise.sales import weekly as counted
 from shelfwise.sales.evaluation import evaluate
 from shelfwise.sales.forecasting import demand_class, forecast, quantile, quantiles, spread
+from shelfwise.sales.reading import collected
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -318,10 +320,10 @@ def test_spark_gives_what_memory_gives(most: int, monkeypatch: pytest.MonkeyPatc
     masked = [("p0011", week) for week in range(30, 60)]
     units[11, 30:60] = 0
     here = weekly(units, masked=masked)
-    there = Weekly(
-        nw.from_native(spark.of_frame(here.frame.to_native())), here.first, here.weeks,
-        here.products, here.masked,
-    )  # fmt: skip
+    monday = here.first + pl.duration(weeks=pl.col("week"))
+    rows = collected(here.frame).select("product_id", "units", week=monday.cast(pl.Date))
+    there = replace(counted(spark.of_frame(rows)), products=here.products, masked=here.masked)
+    assert (there.first, there.weeks) == (here.first, here.weeks)
     monkeypatch.setattr(module, "IN_MEMORY", most)
     ours, theirs = forecast(here, 4), forecast(there, 4)
     assert ours["reason"].drop_nulls().len() == 3
