@@ -107,6 +107,7 @@ class LiveDoor(Door):
     """A server in a process of its own, asked over a socket."""
 
     url: str
+    pid: int
 
     @property
     def address(self) -> tuple[str, int]:
@@ -117,6 +118,7 @@ class LiveDoor(Door):
         chunked = "Transfer-Encoding" in headers
         length = {} if chunked else {"Content-Length": str(len(body))}
         connection = http.client.HTTPConnection(*self.address, timeout=30)
+        connection.connect()
         try:
             own_host = "Host" in headers
             connection.putrequest(method, path, skip_host=own_host, skip_accept_encoding=True)
@@ -171,7 +173,7 @@ def serving(home: Path, *options: str, **variables: str) -> Iterator[LiveDoor]:
             assert process.poll() is None, said
             assert time.monotonic() < end, said
             time.sleep(0.05)
-        yield LiveDoor(said.split("listens on ")[1].split()[0])
+        yield LiveDoor(said.split("listens on ")[1].split()[0], process.pid)
     finally:
         process.terminate()
         process.wait(timeout=40)
