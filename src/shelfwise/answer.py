@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from shelfwise.analysis import Analysis
 
 MONEY_DECIMALS, RATIO_DECIMALS = 2, 6
-PART_ROWS = 100_000
+PART_ROWS = 10_000
 _SCALARS = {int, float, str, bool, type(None)}
 MAX_REJECTED = 1_000
 

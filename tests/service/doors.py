@@ -118,6 +118,7 @@ class LiveDoor(Door):
         chunked = "Transfer-Encoding" in headers
         length = {} if chunked else {"Content-Length": str(len(body))}
         connection = http.client.HTTPConnection(*self.address, timeout=30)
+        connection.connect()
         try:
             own_host = "Host" in headers
             connection.putrequest(method, path, skip_host=own_host, skip_accept_encoding=True)

@@ -267,6 +267,60 @@ def test_a_long_answer_in_parts_is_the_same_answer(
     assert [{key: row[key] for key in sent[0]} for row in found] == as_written(body)
 
 
+def read_in_parts(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    for module in ("decode", "records"):
+        monkeypatch.setattr(f"shelfwise.engines.{module}.PART_BYTES", size)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("kind", LONG)
+def test_a_long_body_read_in_parts_gets_the_same_answer(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, kind: str, indent: int | None
+) -> None:
+    body = json.dumps(long_shop(kind, LARGE), indent=indent)
+
+    def ask() -> bytes:
+        return client.post(f"{PATH}?extra=keep", data=body, content_type="application/json").data
+
+    whole = ask()
+    assert whole.startswith(b'{"status":"success"')
+    for size in (1, 700, 30_000):
+        read_in_parts(monkeypatch, size)
+        assert ask() == whole
+
+
+WRONG = {
+    "a bad cell": b'{"product_id":9,"name":"a","price":-1,"units_sold":1,"stock":1}]',
+    "a product twice": b'{"product_id":1,"name":"a","price":1,"units_sold":1,"stock":1}]',
+    "a key less": b'{"product_id":9999,"name":"a","price":1,"units_sold":1}]',
+    "no product": b"7]",
+    "junk": b'{"product_id":9999,"name":"a","price":1,"units_sold":1,"stock":1}] x',
+    "cut short": b'{"product_id":9999,"name":"a","price":1,"units',
+    "no UTF-8": b'{"product_id":9999,"name":"\xff","price":1,"units_sold":1,"stock":1}]',
+    "too deep": b'{"product_id":9999,"name":"a","price":1,"units_sold":1,"stock":1,"x":'
+    + b"[" * 9_000 + b"]" * 9_000 + b"}]",
+    "too many": b",".join(b'{"product_id":%d,"name":"a","price":1,"units_sold":1,"stock":1}' % n
+                          for n in range(5_000, 7_000)) + b"]",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("end", WRONG.values(), ids=WRONG)
+def test_what_is_wrong_at_the_end_of_a_long_body_is_said_the_same(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, end: bytes
+) -> None:
+    body = json.dumps(long_shop("integers and fractions", LARGE)).encode()[:-1] + b"," + end
+
+    def ask() -> dict[str, Any]:
+        answered = client.post(PATH, data=body, content_type="application/json")
+        assert answered.status_code in (400, 413, 422)
+        return {key: value for key, value in answered.json.items() if key != "request_id"}
+
+    whole = ask()
+    for size in (1, 700, 30_000):
+        read_in_parts(monkeypatch, size)
+        assert ask() == whole
+
+
 def test_a_long_answer_is_made_in_parts_of_so_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shelfwise.answer.PART_ROWS", PART)
     parts = answer.encode(analyze(long_shop("integers and fractions", 3 * PART + 1)))

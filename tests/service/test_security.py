@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def guarded_live(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "SHELFWISE_HOSTS": "shop.example, localhost",
     }
     with serving(home, "--host", "0.0.0.0", **variables) as door:
-        yield LiveDoor(door.url.replace("0.0.0.0", "127.0.0.1"))
+        yield replace(door, url=door.url.replace("0.0.0.0", "127.0.0.1"))
 
 
 WRONG_KEYS: dict[str, dict[str, str]] = {

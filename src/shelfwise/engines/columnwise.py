@@ -1,5 +1,6 @@
 """Whole columns of typed values: packed into series, and judged at a look."""
 
+import itertools
 import math
 from typing import Any
 
@@ -31,6 +32,17 @@ def packed(values: list[Any], *, typed: bool) -> Values:
     if typed and series.dtype == pl.Float64 and len(set(map(type, values)) - {type(None)}) > 1:
         return values
     return series if series.dtype in (pl.String, pl.Boolean, pl.Int64, pl.Float64) else values
+
+
+def joined(parts: list[Values]) -> Values:
+    """One column of its parts: a series where all of them are of one type."""
+    if len(parts) == 1:
+        return parts[0]
+    kinds = {part.dtype if isinstance(part, pl.Series) else None for part in parts}
+    if len(kinds) == 1 and None not in kinds:
+        return pl.concat(parts)  # type: ignore[type-var]  # all are series
+    lists = (part.to_list() if isinstance(part, pl.Series) else part for part in parts)
+    return list(itertools.chain.from_iterable(lists))
 
 
 def numbers(values: Values, column: Column, *, typed: bool = False) -> NDArray[np.float64] | None:

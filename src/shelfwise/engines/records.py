@@ -6,11 +6,12 @@ first row. Only when something is wrong are rows examined one by one.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,7 +28,15 @@ from shelfwise.cells import (
 from shelfwise.columns import COLUMN, REQUIRED, contract
 from shelfwise.engines import columnwise
 from shelfwise.engines.columnwise import Values
-from shelfwise.engines.decode import BOM, MAX_KEYS, plain_rows, refuse_beyond, structs
+from shelfwise.engines.decode import (
+    BOM,
+    MAX_KEYS,
+    PART_BYTES,
+    first_keys,
+    plain_rows,
+    refuse_beyond,
+    structs,
+)
 from shelfwise.errors import InputError, Problem, RejectedRowsError
 
 KEPT_REJECTED = 100_000
@@ -72,16 +81,13 @@ def read_json(
     in an object counts with its last value.
     """
     body = body.removeprefix(BOM)
-    rows = structs(body)
-    if rows is not None and rows:
-        refuse_beyond(len(rows), max_rows)
-        keys = rows[0].__struct_encode_fields__
-        height = len(rows)
-        columns = _columns(rows, dict(zip(keys, rows[0].__struct_fields__, strict=True)))
-        del rows  # A million structs are a hundred megabytes.
-        records = _fast(columns, height, needs, zero_price, keep_extra, decoded=body)
-        if records is not None:
-            return records
+    if keys := first_keys(body):
+        unknown = [key for key in keys if key not in COLUMN]
+        used = [key for key in keys if keep_extra or key in COLUMN]
+        if found := _typed(body, keys, used, max_rows):
+            records = _fast(*found, needs, zero_price, keep_extra, unknown=unknown, decoded=body)
+            if records is not None:
+                return records
     return read_rows(
         plain_rows(body, max_rows),
         needs=needs,
@@ -119,28 +125,56 @@ def read_rows(
     return _examine(rows, needs, zero_price, on_error, keep_extra, stock_optional)
 
 
-def _columns(rows: list[Any], fields: Mapping[str, str]) -> dict[str, list[Any]]:
+def _typed(
+    body: bytes, keys: tuple[str, ...], used: Sequence[str], max_rows: int | None
+) -> tuple[dict[str, Values], int] | None:
+    """The used columns of rows that have just these keys, and the height; None where rows differ.
+
+    Of a long body a part is structs at a time, and is packed into series before the next:
+    a million structs are 250 megabytes.
+    """
+    parts: list[dict[str, Values]] = []
+    height = 0
+    try:
+        for rows in structs(body, keys):
+            height += len(rows)
+            if rows and (max_rows is None or height <= max_rows):
+                columns = _columns(rows, keys, used)
+                if len(body) > PART_BYTES:
+                    for name in used:
+                        columns[name] = columnwise.packed(columns[name], typed=name in COLUMN)
+                parts.append(columns)
+            del rows
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    refuse_beyond(height, max_rows)
+    return {n: columnwise.joined([p.pop(n) for p in parts]) for n in used if height}, height
+
+
+def _columns(rows: list[Any], keys: Sequence[str], used: Sequence[str]) -> dict[str, Any]:
     """Structs to lists; attributes named in the code are read twice as fast."""
-    known = {
+    known: dict[str, Callable[[], list[Any]]] = {
         "product_id": lambda: [row.product_id for row in rows],
         "name": lambda: [row.name for row in rows],
         "price": lambda: [row.price for row in rows],
         "units_sold": lambda: [row.units_sold for row in rows],
         "stock": lambda: [row.stock for row in rows],
     }
+    fields = dict(zip(keys, rows[0].__struct_fields__, strict=True))
     return {
-        key: known[key]() if key in known else list(map(attrgetter(field), rows))
-        for key, field in fields.items()
+        key: known[key]() if key in known else list(map(attrgetter(fields[key]), rows))
+        for key in used
     }
 
 
 def _fast(
-    columns: dict[str, list[Any]],
+    columns: Mapping[str, Values],
     height: int,
     needs: frozenset[str],
     zero_price: str,
     keep: bool,
     stock_optional: bool = False,
+    unknown: Sequence[str] = (),
     decoded: bytes | None = None,
 ) -> Records | None:
     """Whole columns at once; None where anything is wrong, to be examined row by row.
@@ -153,11 +187,12 @@ def _fast(
     if not asked <= columns.keys():
         return None
     wanted = contract(columns.keys(), needs, zero_price)
-    unknown = [key for key in columns if key not in wanted]
-    used = {n: columns[n] for n in (*wanted, *(unknown if keep else ()))}
-    packed: Mapping[str, Values] = used
+    unknown = unknown or [key for key in columns if key not in wanted]
+    packed = {n: columns[n] for n in (*wanted, *(unknown if keep else ()))}
     if height >= COLUMNAR_ROWS:
-        packed = {n: columnwise.packed(v, typed=typed and n in wanted) for n, v in used.items()}
+        for name, given in packed.items():
+            if isinstance(given, list):
+                packed[name] = columnwise.packed(given, typed=typed and name in wanted)
     numbers = {}
     for name, column in wanted.items():
         if column.kind == "number":

@@ -8,6 +8,8 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
+from shelfwise import answer
+from shelfwise.engines.records import COLUMNAR_ROWS
 from shelfwise.errors import SettingError, ShelfwiseError
 from shelfwise.model import Model
 from shelfwise.service import (
@@ -109,10 +111,12 @@ def has_key(app: Flask) -> bool:
 
 
 def warm_up() -> None:
-    """Import what the first fit would wait for, before any request comes."""
+    """Load what the first requests would wait for, small and large, before any comes."""
     from shelfwise.run import analyze
 
-    analyze([EXAMPLE[0], *(EXAMPLE[0] | {"product_id": n, "price": n} for n in range(1, 9))])
+    for count in (9, COLUMNAR_ROWS):
+        rows = [EXAMPLE[0] | {"product_id": n, "price": n} for n in range(1, count + 1)]
+        list(answer.encode(analyze(rows)))
     # What is loaded stays: without this, each full collection would look at all of it again.
     gc.collect()
     gc.freeze()

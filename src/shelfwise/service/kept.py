@@ -1,5 +1,6 @@
 """The store of an application, and requests that are done once."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def once(body: bytes = b"") -> Iterator[Attempt]:
         return
     known = store().idempotency
     named = f"{request.method} {request.full_path} {request.content_type}\0".encode()
-    standing, result_id = known.begin(g.who, key, named + body)
+    standing, result_id = known.begin(g.who, key, named + hashlib.sha256(body).digest())
     if standing is Standing.OTHER:
         raise Refusal(
             422, "idempotency_key_reused", "This Idempotency-Key came with another request before."

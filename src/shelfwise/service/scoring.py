@@ -1,6 +1,7 @@
 """POST /product-analysis: the contract that must never break."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -85,25 +86,32 @@ def product_analysis() -> Response:
     wanted = _kind_of_answer()
     as_job = "respond-async" in request.headers.get("Prefer", "").lower()
     try:
-        body = None if as_job else read_body(request.environ, settings.max_body_bytes)
+        sent = None if as_job else _Sent(read_body(request.environ, settings.max_body_bytes))
     except TooLargeError:
         if settings.max_upload_bytes <= settings.max_body_bytes:
             raise
-        body = None  # A job may have more.
-    if body is None:
+        sent = None  # A job may have more.
+    if sent is None:
         return _as_job(kind, options, lambda path: save_body(
             request.environ, settings.max_upload_bytes, path))  # fmt: skip
     try:
-        return _at_once(kind, wanted, body, options, settings)
+        return _at_once(kind, wanted, sent, options, settings)
     except TooManyRowsError:
         # More rows than are scored at once; a job may have more.
         if settings.max_rows >= settings.max_upload_rows or options["dry_run"] == "1":
             raise
-        return _as_job(kind, options, lambda path: _written(path, body))
+        return _as_job(kind, options, sent.write)
 
 
-def _written(path: Path, body: bytes) -> None:
-    path.write_bytes(body)
+@dataclass(slots=True)
+class _Sent:
+    """The body of a request, which is let go as soon as its rows are read."""
+
+    body: bytes
+
+    def write(self, path: Path) -> None:
+        """Put it into a file."""
+        path.write_bytes(self.body)
 
 
 def _as_job(kind: str, options: dict[str, Any], write: Callable[[Path], None]) -> Response:
@@ -133,14 +141,14 @@ def _as_job(kind: str, options: dict[str, Any], write: Callable[[Path], None]) -
 
 
 def _at_once(
-    kind: str, wanted: str, body: bytes, options: dict[str, Any], settings: Settings
+    kind: str, wanted: str, sent: _Sent, options: dict[str, Any], settings: Settings
 ) -> Response:
     """Score the products while the client waits."""
     if options["save"] == "1" and options["dry_run"] != "1":
-        return _saved(kind, wanted, body, options, settings)
+        return _saved(kind, wanted, sent, options, settings)
     idempotency_key()  # It has no work here, but a wrong one is a mistake all the same.
     model = _model(options)
-    source, valid = _opened(kind, body, model, options, settings)
+    source, valid = _opened(kind, sent, model, options, settings)
     if options["label"]:  # Of rows enough for a job it is the job's.
         raise InputError("label goes with save=1.")
     if options["dry_run"] == "1":
@@ -149,14 +157,14 @@ def _at_once(
 
 
 def _saved(
-    kind: str, wanted: str, body: bytes, options: dict[str, Any], settings: Settings
+    kind: str, wanted: str, sent: _Sent, options: dict[str, Any], settings: Settings
 ) -> Response:
     """Score the products and keep the run; once for an Idempotency-Key."""
-    with once(body) as attempt:
+    with once(sent.body) as attempt:
         # An alias may point elsewhere by now; the answer is that of the run that was kept.
         again = attempt.repeated and options["model"]
         model = store().runs.get(attempt.result_id).model if again else _model(options)
-        source, _ = _opened(kind, body, model, options, settings)
+        source, _ = _opened(kind, sent, model, options, settings)
         analysis = _scored(source, model, options, settings)
         kept = store().runs.save(
             analysis, source="a request", label=options["label"], origin="api",
@@ -170,12 +178,14 @@ def _saved(
 
 
 def _opened(
-    kind: str, body: bytes, model: Model | None, options: dict[str, Any], settings: Settings
+    kind: str, sent: _Sent, model: Model | None, options: dict[str, Any], settings: Settings
 ) -> tuple[Source, dict[str, Any]]:
     """The checked rows, and what a dry run says of them."""
     profile = model.profile if model else PROFILES[options["profile"] or "standard"]
     opened = _records if kind == "json" else _table(kind)
-    return opened(body, profile, options, settings)
+    source, valid = opened(sent.body, profile, options, settings)
+    sent.body = b""
+    return source, valid
 
 
 def _scored(
