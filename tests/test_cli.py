@@ -494,7 +494,9 @@ def test_a_full_disk_is_an_error_and_not_a_trace() -> None:
     with Path("/dev/full").open("wb") as full:
         ended = subprocess.run(
             [sys.executable, "-m", "shelfwise.cli", "columns", "--csv"],
-            env=os.environ | {"PYTHONPATH": str(Path(shelfwise.__file__).parents[1])},
+            # Unbuffered output would fail at once; buffered output fails when it is flushed.
+            env=os.environ
+            | {"PYTHONPATH": str(Path(shelfwise.__file__).parents[1]), "PYTHONUNBUFFERED": ""},
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

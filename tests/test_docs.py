@@ -124,6 +124,17 @@ def test_every_error_of_ours_is_in_the_reference(generate: Any) -> None:
     assert all(f"`{kind.__name__}` | `{kind.code}`" in page for kind in kinds)
 
 
+def test_each_promise_names_tests_that_exist() -> None:
+    text = (PROJECT / "docs" / "promises.md").read_text(encoding="utf-8")
+    named = re.compile(r"^- `(tests/[\w/]+\.py)::(test_\w+)`$", re.MULTILINE)
+    for promise in (*(f"## P{number}" for number in range(1, 11)), "## Under trouble"):
+        part = text.split(f"{promise}\n")[1].split("\n## ")[0]
+        assert named.findall(part), promise
+    for file, name in named.findall(text):
+        source = (PROJECT / file).read_text(encoding="utf-8")
+        assert f"\ndef {name}(" in source, f"{file}::{name}"
+
+
 def test_a_page_has_one_sentence_a_line() -> None:
     two = re.compile(r"[a-z)`]\. [A-Z]")
     for page in PAGES:

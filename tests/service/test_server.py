@@ -283,7 +283,7 @@ def test_slow_clients_do_not_slow_a_normal_one() -> None:
             taken.append(time.monotonic() - before)
             time.sleep(0.1)
         print(f"median {statistics.median(taken) * 1e3:.1f} ms, slowest {max(taken) * 1e3:.1f} ms")
-        assert statistics.median(taken) < 1
+        assert statistics.median(taken) < 0.1
         problem(answer(slow[0]), 408)
         assert problem(answer(dripping[1]), 408)["title"] == "Request Timeout"
         assert all(closed(client) for client in slow)

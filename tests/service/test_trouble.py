@@ -1,18 +1,22 @@
-"""A database that goes away and comes back, and a disk that fills up, while requests come."""
+"""A database that goes away, a disk that fills up, a server that stops, while requests come."""
 
 import contextlib
 import json
 import os
 import resource
+import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from doors import Answer, ClientDoor, Door, LiveDoor, serving
 from flask.testing import FlaskClient
+from test_v1_jobs import over
 from test_v1_runs import get, post
 
 import postgresql as pg
@@ -32,13 +36,17 @@ def test_a_database_goes_away_and_comes_back(own_postgresql: pg.Server, tmp_path
     with serving(tmp_path, SHELFWISE_DATABASE_URL=own_postgresql.url) as door:
         assert isinstance(door, LiveDoor)
         kept = post(door, shop(), "?save=1").ok()["run_id"]
-        scored, over = [], threading.Event()
+        scored, saved, over = [], [], threading.Event()
 
         def score() -> None:
             while not over.is_set():
                 scored.append(post(door, shop()).status)
 
-        clients = [threading.Thread(target=score) for _ in range(3)]
+        def save() -> None:
+            while not over.is_set():
+                saved.append(post(door, shop(), "?save=1"))
+
+        clients = [threading.Thread(target=work) for work in (score, score, save)]
         for client in clients:
             client.start()
         own_postgresql.stop()
@@ -56,6 +64,12 @@ def test_a_database_goes_away_and_comes_back(own_postgresql: pg.Server, tmp_path
         for client in clients:
             client.join()
         assert set(scored) == {200}
+        assert {answer.status for answer in saved} == {200, 503}
+        for answer in saved:
+            if answer.status == 200:  # What was promised to be kept is there.
+                get(door, f"/v1/runs/{answer.ok()['run_id']}").ok()
+            else:
+                answer.problem(503)
 
 
 @contextlib.contextmanager
@@ -181,3 +195,72 @@ def test_a_body_that_has_no_room_is_refused_and_others_are_answered(
         assert fits.status == 201
     said = (tmp_path / "stderr.txt").read_text()
     assert "Traceback" not in said, said
+
+
+def test_a_disk_without_any_room_is_said_and_all_goes_on_when_there_is_some(
+    small_disk: Path, client_of: Callable[..., FlaskClient]
+) -> None:
+    door = ClientDoor(client_of(data_dir=small_disk))
+    kept = post(door, shop(), "?save=1").ok()["run_id"]
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 1_000)
+    for n in range(9):
+        refused = post(door, shop(20 + n), "?save=1")
+        refused.problem(507 if refused.status == 507 else 503)
+    assert post(door, shop()).ok()["status"] == "success"
+    filler.unlink()
+    assert get(door, "/readyz").status == 200
+    assert post(door, shop(9), "?save=1").ok()["run_id"] != kept
+    assert len(get(door, "/v1/runs").ok()["data"]) == 2
+    for run in get(door, "/v1/runs").ok()["data"]:
+        get(door, f"/v1/runs/{run['id']}/products.json").ok()
+
+
+def test_a_drain_under_load_answers_whole_whatever_was_taken(tmp_path: Path) -> None:
+    with serving(tmp_path) as door:
+        whole, refused = [], []
+
+        def ask() -> None:
+            while not refused:
+                try:
+                    whole.append(post(door, shop(300)))
+                except ConnectionRefusedError as error:
+                    refused.append(error)
+
+        clients = [threading.Thread(target=ask) for _ in range(8)]
+        for client in clients:
+            client.start()
+        time.sleep(1)
+        os.kill(door.pid, signal.SIGTERM)
+        for client in clients:
+            client.join(30)
+        assert not any(client.is_alive() for client in clients)
+    assert refused
+    assert len(whole) > 20
+    for answer in whole:
+        assert answer.ok()["summary"]["products"] == 300
+    assert "Traceback" not in (tmp_path / "stderr.txt").read_text()
+
+
+def test_two_servers_start_at_once_on_an_empty_database(database_url: str, tmp_path: Path) -> None:
+    shared = {"SHELFWISE_DATABASE_URL": database_url, "SHELFWISE_DATA_DIR": str(tmp_path / "kept")}
+    homes = [tmp_path / name for name in ("one", "two")]
+    runs = []
+
+    def work(home: Path) -> None:
+        home.mkdir()
+        with serving(home, "--worker", **shared) as door:
+            runs.append(post(door, shop(5), "?save=1").ok()["run_id"])
+            job = post(door, shop(6), Prefer="respond-async")
+            runs.append(over(door, job)["run_id"])
+            barrier.wait(60)
+            assert {run["id"] for run in get(door, "/v1/runs").ok()["data"]} == set(runs)
+
+    barrier = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(work, homes))
+    assert len(set(runs)) == 4
+    for home in homes:
+        assert "Traceback" not in (home / "stderr.txt").read_text()

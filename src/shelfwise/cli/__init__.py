@@ -84,7 +84,10 @@ def main() -> None:
     # `shelfwise ... | head` ends quietly, as other programs do.
     before = signal.signal(signal.SIGPIPE, signal.SIG_DFL) if hasattr(signal, "SIGPIPE") else None
     try:
-        app(standalone_mode=True)
+        try:
+            app(standalone_mode=True)
+        finally:
+            sys.stdout.flush()  # What cannot be written is said here; at exit it could not be.
     except ShelfwiseError as error:
         complain(error)
         sys.exit(next(code for kind, code in EXIT.items() if isinstance(error, kind)))

@@ -21,9 +21,11 @@ SHOWN_ROWS = 15
 
 def complain(error: ShelfwiseError) -> None:
     """What is wrong, the first 20 places where, and what to do about it."""
-    err.print(Text.assemble(("Error: ", "bold red"), error.message))
+    # Not broken at a width: a path in it can be copied, and found by a program.
+    err.print(Text.assemble(("Error: ", "bold red"), error.message), soft_wrap=True)
     for problem in getattr(error, "problems", ())[:20]:
-        err.print(f"  {problem.pointer}  {problem.detail}", markup=False, highlight=False)
+        told = f"  {problem.pointer}  {problem.detail}"
+        err.print(told, markup=False, highlight=False, soft_wrap=True)
     count = getattr(error, "count", 0)
     if count > 20:
         err.print(f"  ... {count:,} in all", markup=False)

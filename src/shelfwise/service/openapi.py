@@ -28,6 +28,7 @@ IDS: dict[str, list[tuple[str, dict[str, str]]]] = {
     "Key": [("/v1/keys/", {"prefix": "/prefix"})],
     "MadeKey": [("/v1/keys/", {"prefix": "/about/prefix"})],
     "ModelVersion": [("/v1/models/", {"name": "/name", "reference": "/name"})],
+    "Override": [("/v1/overrides/", {"override_id": "/id"})],
     "Run": [("/v1/runs/", {"run_id": "/id"})],
     "Schedule": [("/v1/schedules/", {"name": "/name"})],
     "Upload": [("/v1/uploads/", {"upload_id": "/id"})],
