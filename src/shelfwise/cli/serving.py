@@ -154,7 +154,11 @@ def demo(
     out.print(f"{kept_ones} kept in {load_settings().data_dir}.", markup=False)
     here = "shelfwise" if shutil.which("shelfwise") else sys.argv[0]
     out.print("Try this:", style="bold")
-    for command in (f"explain {products} 1001", f"analyze {products} --profile robust"):
+    for command in (
+        f"explain {products} 1001",
+        f"analyze {products} --profile robust",
+        f"trends {paths['order_lines']} --catalog {products}",
+    ):
         out.print(f"  {here} {command}", markup=False, highlight=False, soft_wrap=True)
     if no_serve:
         return
