@@ -61,7 +61,8 @@ def running(folder: Path) -> Iterator[Server]:
         nobody = pwd.getpwnam("nobody")
         user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         for path in (folder, *folder.parents[:3]):
-            path.chmod(0o755)
+            if path.stat().st_mode & 0o005 != 0o005:  # What is open to all stays as it is.
+                path.chmod(0o755)
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     password = folder / "password"
     password.write_text(PASSWORD)
