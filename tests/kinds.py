@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import cache
+from math import exp
 from typing import Any
 
 import duckdb
+import numpy as np
 import polars as pl
 import pytest
 
@@ -125,3 +128,26 @@ def shop(n: int = 20, times: float = 1.0) -> list[dict[str, Any]]:
          "category": "Kitchen" if i % 2 else "Garden"}
         for i in range(1, n + 1)
     ]  # fmt: skip
+
+
+def sold(weeks: int = 160, products: int = 12) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Order lines, one a product and week, and the catalogue of what they sell.
+
+    The first third of the products rises by half a year, the second falls by a third, the
+    others stay; a price is lowered now and then.
+    """
+    random = np.random.default_rng(5)
+    rates = [(0.4, -0.4, 0.0)[3 * n // products] for n in range(products)]
+    lines = [
+        {"product_id": 100 + n, "date": date(2022, 1, 5) + timedelta(weeks=week),
+         "quantity": int(random.poisson(60 * exp(rate * week / 52))),
+         "unit_price": 10.0 + n - (week % 23 > 20)}
+        for n, rate in enumerate(rates)
+        for week in range(weeks)
+    ]  # fmt: skip
+    catalog = [
+        {"product_id": 100 + n, "name": f"Product {n:02}", "category": ("Up", "Down", "Level")[
+            3 * n // products]}
+        for n in range(products)
+    ]  # fmt: skip
+    return [line for line in lines if line["quantity"]], catalog

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
+from kinds import sold
 from shelfwise import cli
-from shelfwise.errors import InputError
-from shelfwise.sales.trending import TRENDS
+from shelfwise.errors import InputError, NotFoundError
+from shelfwise.sales.labels import TRENDS
+from shelfwise.store import Store
 
 Call = Callable[..., Any]
 
@@ -126,3 +129,55 @@ def test_a_forecast_is_written_as_csv(call: Call, weeks: Path, tmp_path: Path) -
     ahead = pl.read_csv(tmp_path / "ahead.csv")
     assert ahead["horizon"].to_list() == [13] * 3
     assert (ahead["q5"] <= ahead["q95"]).all()
+
+
+@pytest.fixture
+def kept(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store with a run of order lines, whose catalogue is beside them."""
+    monkeypatch.setenv("SHELFWISE_DATA_DIR", str(tmp_path / "kept"))
+    lines, catalog = sold()
+    pl.DataFrame(lines).write_parquet(tmp_path / "lines.parquet")
+    pl.DataFrame(catalog).write_csv(tmp_path / "catalog.csv")
+    saved = call("analyze", "--sales", tmp_path / "lines.parquet", "--catalog",
+                 tmp_path / "catalog.csv", "--save")  # fmt: skip
+    assert "Kept as run" in saved.output
+    return tmp_path
+
+
+def test_trends_of_a_kept_run_are_those_of_its_lines_and_stay_with_it(
+    call: Call, kept: Path
+) -> None:
+    of_run = call("trends", "--run", "latest", "-o", kept / "run.csv")
+    assert "Wrote 12 rows" in of_run.output
+    call("trends", kept / "lines.parquet", "--catalog", kept / "catalog.csv", "-o", kept / "l.csv")
+    # Those of the file were summed in DuckDB.
+    assert_frame_equal(pl.read_csv(kept / "run.csv"), pl.read_csv(kept / "l.csv"), rel_tol=1e-9)
+    by_category = call("trends", "--run", "latest", "--by", "category")
+    assert "Up" in by_category.output
+    with Store(data_dir=kept / "kept") as store:
+        assert [one.name for one in store.derived.all()] == ["category_trends", "trends"]
+
+
+def test_a_forecast_of_a_kept_run_stays_with_it(call: Call, kept: Path) -> None:
+    pytest.importorskip("statsforecast", reason="pip install 'shelfwise[forecast]'")
+    shown = call("forecast", "--run", "latest", "--horizon", "4")
+    assert "Units in the next 4 weeks" in shown.output
+    with Store(data_dir=kept / "kept") as store:
+        assert store.derived.get("latest", "forecast").about["horizon"] == 4
+
+
+def test_a_run_or_lines_are_named_but_not_both(call: Call, kept: Path) -> None:
+    lines = str(kept / "lines.parquet")
+    for arguments, told in (
+        (["trends"], "Give order lines, or --run"),
+        (["forecast", lines, "--run", "latest"], "Give order lines, or --run"),
+        (["trends", "--run", "latest", "--from", "2023-01-01"], "counted already"),
+        (["forecast", "--run", "latest", "--map", "a=b"], "counted already"),
+    ):
+        refused = call(*arguments)
+        assert refused.exit_code == 2
+        assert told in " ".join(refused.output.replace("│", " ").split())
+    with pytest.raises(InputError, match="no trends by 'brand'"):
+        call("trends", "--run", "latest", "--by", "brand")
+    with pytest.raises(NotFoundError, match="no run"):
+        call("trends", "--run", "abcdef")

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from shelfwise import answer
-from shelfwise.columns import REQUIRED, resolve
+from shelfwise.columns import COLUMNS, LINES, resolve
 from shelfwise.engines import decode, files, untrusted
 from shelfwise.errors import (
     InputError,
@@ -19,6 +19,7 @@ from shelfwise.errors import (
     UnsupportedError,
 )
 from shelfwise.profile import PROFILES
+from shelfwise.sales import from_sales
 from shelfwise.source import open_source
 
 SAMPLE, SHOWN = 200, 20
@@ -28,27 +29,31 @@ WHOLE_SHEETS = 256 * 2**20
 """Bytes that the parts of an Excel file may have together."""
 
 
-def preview(path: Path, kind: str, most_bytes: int) -> dict[str, Any]:
+def preview(path: Path, kind: str, most_bytes: int, *, lines: bool = False) -> dict[str, Any]:
     """The first rows, which column is taken for what, what is missing, what a repair mends.
+
+    With `lines` the rows are order lines, else products.
 
     Raises InputError, UnreadableError, UnsupportedError or TooLargeError for a file that is
     not what it says, or could do harm.
     """
     sample, supposed = _sample(path, kind, most_bytes)
     if sample.height == 0:
-        raise InputError("The file has no rows.", "Give at least one product.")
+        raise InputError("The file has no rows.", "Give at least one.")
     names = sample.columns
+    contract = LINES if lines else COLUMNS
+    known = {column.name for column in contract}
     try:
-        renaming, _ = resolve(names)
+        renaming, _ = resolve(names, None, contract)
         doubt = []
     except InputError as error:
         renaming, doubt = {}, [{"pointer": "", "detail": str(error)}]
     taken = {*names, *renaming.values()} - renaming.keys()
-    problems, repaired = ([], []) if doubt else _judged(sample)
+    problems, repaired = ([], []) if doubt else _counted(sample) if lines else _judged(sample)
     return {
-        "columns": [{"name": n, "taken_as": renaming.get(n, n if n in REQUIRED else None)}
+        "columns": [{"name": n, "taken_as": renaming.get(n, n if n in known else None)}
                     for n in names],
-        "missing": [name for name in REQUIRED if name not in taken],
+        "missing": [c.name for c in contract if c.required and c.name not in taken],
         "rows": [{n: answer.text(v) for n, v in row.items()}
                  for row in sample.head(SHOWN).to_dicts()],
         "problems": doubt + problems,
@@ -72,6 +77,20 @@ def _judged(sample: pl.DataFrame) -> tuple[list[dict[str, str]], list[str]]:
     except ShelfwiseError:
         notices = []
     return problems[:SHOWN], [n.message for n in notices if n.code == "repaired"]
+
+
+def _counted(sample: pl.DataFrame) -> tuple[list[dict[str, str]], list[str]]:
+    """What is wrong in the first order lines; nothing of them is ever repaired."""
+    try:
+        sold = from_sales(sample, max_rejected=1.0)
+    except RejectedRowsError as error:
+        return [{"pointer": p.pointer, "detail": p.detail} for p in error.problems][:SHOWN], []
+    except ShelfwiseError as error:
+        return [{"pointer": "", "detail": str(error)}], []
+    bad = [f for f in sold.quality.findings if f.name == "unreadable"]
+    told = [one for finding in bad for one in finding.examples]
+    return [{"pointer": f"/{one['line']}/{one['column']}", "detail": one["reason"]}
+            for one in told], []  # fmt: skip
 
 
 def _sample(path: Path, kind: str, most_bytes: int) -> tuple[pl.DataFrame, list[str]]:

@@ -7,7 +7,7 @@ rules, the data-quality report and the reference page come from here.
 import operator
 import re
 import tomllib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from functools import reduce
 from pathlib import Path
@@ -67,13 +67,18 @@ class Rules:
             raise NotFoundError(f"There is no file {path}.") from error
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InputError(f"{path} cannot be read as TOML: {error}.") from error
+        return cls.of(given, str(path))
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], where: str = "rules") -> "Rules":
+        """Rules by name; the others keep their defaults. `where` they stand, for errors."""
         wanted = {tuple: "a list of texts", str: "a text", bool: "true or false"}
         kinds: dict[str, type] = {f.name: type(f.default) for f in fields(cls)}
         values: dict[str, Any] = {}
         for name, value in given.items():
             if name not in kinds:
                 raise InputError(
-                    f"{path} has {excerpt(name)}, which is no rule.", f"Known: {', '.join(kinds)}."
+                    f"{where} has {excerpt(name)}, which is no rule.", f"Known: {', '.join(kinds)}."
                 )
             texts = isinstance(value, list) and all(isinstance(v, str) for v in value)
             values[name] = tuple(value) if texts else value

@@ -15,7 +15,7 @@ from kinds import Engine
 from shelfwise.demo import make_shop
 from shelfwise.errors import InputError
 from shelfwise.sales import trends, weekly
-from shelfwise.sales.trending import REASONS, TRENDS
+from shelfwise.sales.labels import REASONS, TRENDS
 
 Data = Callable[[str], Path]
 MONDAY = dt.date(2022, 1, 3)

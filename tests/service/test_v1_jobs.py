@@ -19,7 +19,7 @@ import shelfwise
 from kinds import shop
 from shelfwise.errors import InputError
 from shelfwise.jobs.worker import run_of
-from shelfwise.service.jobs import allowed
+from shelfwise.service.asking import allowed
 
 CSV = "text/csv"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 import shelfwise
-from kinds import shop
+from kinds import shop, sold
 from shelfwise.settings import Settings
 from shelfwise.store import Store
 from shelfwise.store.schema import artifacts
@@ -31,7 +31,8 @@ from shelfwise.store import Store
 
 folder, url, what, fatal = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 store = Store(load_settings({}, data_dir=Path(folder), database_url=url))
-analysis = shelfwise.analyze(json.loads(sys.stdin.read()))
+lines, catalog = json.loads(sys.stdin.read())
+analysis = shelfwise.analyze(shelfwise.from_sales(lines, catalog=catalog))
 steps = 0
 
 def mortal(function):
@@ -48,6 +49,8 @@ for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "unlink"), (Path, "
     setattr(owner, name, mortal(getattr(owner, name)))
 if what == "save":
     store.runs.save(analysis, run_id="second")
+elif what == "make":
+    store.derived.make("second", "trends")
 else:
     store.runs.delete("second")
 print(steps)
@@ -58,7 +61,7 @@ def work(settings: Settings, what: str, fatal: int) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-c", WORK, str(settings.data_dir), settings.database_url, what,
          str(fatal)],
-        input=json.dumps(shop(40)), capture_output=True, text=True, timeout=60,
+        input=json.dumps(sold(60, 4), default=str), capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode, done.stdout

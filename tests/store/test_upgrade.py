@@ -15,7 +15,15 @@ from kinds import shop
 from shelfwise.settings import Settings, load_settings
 from shelfwise.store import Store
 from shelfwise.store.database import Database, _alembic
-from shelfwise.store.schema import artifacts, decisions, metadata, models, runs, tier_overrides
+from shelfwise.store.schema import (
+    artifacts,
+    decisions,
+    derived_tables,
+    metadata,
+    models,
+    runs,
+    tier_overrides,
+)
 
 STEPS = [step.revision for step in ScriptDirectory.from_config(_alembic()).walk_revisions()][::-1]
 
@@ -51,7 +59,7 @@ def test_a_run_of_an_older_program_is_read_after_the_upgrade(
         content = store.runs.products_file(kept.id).read_bytes()
 
     settings = settings_of()
-    old = at_version(settings, version)
+    old, created = at_version(settings, version), row["created_at"]
     with old.write() as connection:
         then = sa.MetaData()
         then.reflect(connection, only=["runs", "artifacts"])
@@ -69,10 +77,13 @@ def test_a_run_of_an_older_program_is_read_after_the_upgrade(
         )  # fmt: skip
         if version >= "0005":
             said = {"product_id": "3", "reason": "Why", "who": "me", "first_day": row["as_of"],
-                    "created_at": row["created_at"]}  # fmt: skip
+                    "created_at": created}  # fmt: skip
             connection.execute(tier_overrides.insert().values(said | {"id": "1", "tier": "Low"}))
             answer = {"id": "2", "action": "clear", "verdict": "accepted", "run_id": kept.id}
             connection.execute(decisions.insert().values(said | answer))
+        if version >= "0006":
+            values = {"run_id": kept.id, "name": "trends", "results": row["results"], "about": {}}
+            connection.execute(derived_tables.insert().values(values | {"created_at": created}))
     old.close()
     results = settings.data_dir / "results"
     results.mkdir(parents=True)
@@ -92,6 +103,7 @@ def test_a_run_of_an_older_program_is_read_after_the_upgrade(
         marked = store.overrides.marked(store.runs.products(), found.as_of).collect()
         assert marked["tier_override"].drop_nulls().to_list() == ["Low"]
         assert [one.run_id for one in store.decisions.on(found.as_of)] == [kept.id]
+        assert [one.name for one in store.derived.all()] == ["trends"] * (version >= "0006")
         store.runs.save(analysis)
         if "history" not in had:
             assert len(store.runs.history.of("3")) == 2

@@ -20,14 +20,20 @@ from shelfwise.cli.scoring import (
 )
 from shelfwise.cli.screen import busy, err, out
 from shelfwise.engines.failures import masked
+from shelfwise.errors import InputError, excerpt
 
 Lines = Annotated[
-    str,
+    str | None,
     typer.Argument(
         help="Order lines (a file, a folder, or a 'pattern*'), or rows of weeks: product_id, "
         "week, units."
     ),
 ]
+RunOption = Annotated[
+    str | None,
+    typer.Option("--run", help="Of a run of order lines that is kept, by its id or latest; "
+                 "the result is kept with it."),
+]  # fmt: skip
 OutputOption = Annotated[
     str | None, typer.Option("-o", "--output", help="Write all of them there; - is stdout.")
 ]
@@ -39,12 +45,17 @@ OutOption = Annotated[
     typer.Option(help="product_id and date of days out of stock: such weeks are not counted."),
 ]
 EngineOption = Annotated[str | None, typer.Option(help="duckdb, or spark.")]
+Counted = tuple[
+    list[str] | None, str | None, None, str | None, str | None, str | None, str | None, str
+]
+"""The options of `counting`, in its order; there is no stock."""
 STYLES = {"rising": "green", "falling": "dark_orange"}
 SHOWN = 12
 
 
 def trends(
-    file: Lines,
+    file: Lines = None,
+    run: RunOption = None,
     output: OutputOption = None,
     format: FormatOption = None,
     by: Annotated[str, typer.Option(help="product_id, or category.")] = "product_id",
@@ -59,20 +70,31 @@ def trends(
     engine: EngineOption = None,
 ) -> None:
     """Which products rise or fall, by how much a year, and how sure that is."""
-    from shelfwise.sales import trends as run
+    from shelfwise.sales import trends as found_in
 
     kind = _kind(output, format)
-    with busy(f"Looking for trends in {masked(file)}"):
-        weeks = _weekly(file, mapping, catalog, out_of_stock, first, last, dates, rules,
-                        max_rejected, engine)  # fmt: skip
-        found = run(weeks, by=by)  # type: ignore[arg-type]  # trends() says what it may be
+    counted = (mapping, catalog, None, first, last, dates, rules, max_rejected)
+    with busy(f"Looking for trends in {_named(file, run)}"):
+        if run:
+            _refuse_counting(counted, engine)
+            weeks, made = _of_run(run, "trends", out_of_stock=out_of_stock)
+            found = made.get({"product_id": "trends", "category": "category_trends"}.get(by, by))
+            if found is None:
+                raise InputError(
+                    f"There are no trends by {excerpt(by)}.",
+                    "--by is product_id, or category where products have one.",
+                )
+        else:
+            weeks = _weekly(file, counted, out_of_stock, engine)
+            found = found_in(weeks, by=by)  # type: ignore[arg-type]  # It says what it may be.
     _deliver(found, output, kind)
     if kind == "table":
         _show_trends(found, weeks)
 
 
 def forecast(
-    file: Lines,
+    file: Lines = None,
+    run: RunOption = None,
     horizon: Annotated[int, typer.Option(help="Weeks ahead.")] = 13,
     output: OutputOption = None,
     format: FormatOption = None,
@@ -90,13 +112,18 @@ def forecast(
 ) -> None:
     """What each product will sell in the next weeks, and how far off that may be."""
     from shelfwise.sales import evaluate as tried
-    from shelfwise.sales import forecast as run
+    from shelfwise.sales import forecast as forecast_of
 
     kind = _kind(output, format)
-    with busy(f"Forecasting {masked(file)}"):
-        weeks = _weekly(file, mapping, catalog, None, first, last, dates, rules, max_rejected,
-                        engine)  # fmt: skip
-        found = run(weeks, horizon)
+    counted = (mapping, catalog, None, first, last, dates, rules, max_rejected)
+    with busy(f"Forecasting {_named(file, run)}"):
+        if run:
+            _refuse_counting(counted, engine)
+            weeks, made = _of_run(run, "forecast", horizon=horizon)
+            found = made["forecast"]
+        else:
+            weeks = _weekly(file, counted, None, engine)
+            found = forecast_of(weeks, horizon)
         errors = tried(weeks, horizon) if evaluate else None
     _deliver(found, output, kind)
     if kind == "table":
@@ -105,25 +132,39 @@ def forecast(
         _show_errors(errors)
 
 
+def _named(file: str | None, run: str | None) -> str:
+    if (file is None) is (run is None):
+        raise typer.BadParameter("Give order lines, or --run with a run that is kept.")
+    return f"run {run}" if run else masked(str(file))
+
+
+def _refuse_counting(counted: Counted, engine: str | None) -> None:
+    if engine or counted != (None, None, None, None, None, None, None, "1%"):
+        raise typer.BadParameter(
+            "--map, --catalog, --from, --to, --dates, --rules, --max-rejected and --engine go "
+            "with order lines: those of a run are counted already."
+        )
+
+
+def _of_run(run_id: str, kind: str, **options: Any) -> tuple[Any, dict[str, Any]]:
+    """The weeks of a run that is kept, and what was made of them, by name."""
+    from shelfwise.cli.keeping import store, whole_id
+
+    with store() as kept:
+        run = kept.runs.get(whole_id(kept, run_id))
+        made = kept.derived.make(run, kind, **options)
+        return kept.runs.weeks(run), {table.name: table.scan().collect() for table in made}
+
+
 def _weekly(
-    file: str,
-    mapping: list[str] | None,
-    catalog: str | None,
-    out_of_stock: str | None,
-    first: str | None,
-    last: str | None,
-    dates: str | None,
-    rules: str | None,
-    max_rejected: str,
-    engine: str | None,
+    file: str | None, counted: Counted, out_of_stock: str | None, engine: str | None
 ) -> Any:
     from shelfwise.sales import weekly
 
     if engine not in (None, "duckdb", "spark"):
         raise typer.BadParameter(f"--engine {engine}: write duckdb or spark.")
-    options = counting(mapping, catalog, None, first, last, dates, rules, max_rejected)
     where: Any = "spark" if engine == "spark" else None
-    return weekly(file, out_of_stock=out_of_stock, engine=where, **options)
+    return weekly(file, out_of_stock=out_of_stock, engine=where, **counting(*counted))
 
 
 def _kind(output: str | None, format: str | None) -> str:
@@ -156,7 +197,7 @@ def _show_trends(found: Any, weeks: Any) -> None:
     """The confirmed ones, the fastest first; then how many there are of each kind."""
     import polars as pl
 
-    from shelfwise.sales.trending import TRENDS
+    from shelfwise.sales.labels import TRENDS
 
     what = "Product" if "product_id" in found.columns else "Category"
     some = found.filter(pl.col("trend").is_in(["rising", "falling"])).sort(

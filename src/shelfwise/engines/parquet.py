@@ -23,11 +23,7 @@ def write_ranked(products: Any, path: Path, height: int) -> None:
     """
     frame = nw.from_native(products)
     if isinstance(frame, nw.LazyFrame) and frame.implementation.is_duckdb():
-        with failures():
-            # Threads may else write the sorted parts in any order.
-            products.query("products", "SET preserve_insertion_order = true")
-            ordered = products.order("rank, product_id")
-            ordered.write_parquet(str(path), compression="zstd", row_group_size=ROW_GROUP)
+        _stream(products, "rank, product_id", path)
         return
     if isinstance(frame, nw.LazyFrame):
         if frames.is_spark(frame) and height > spark.MAX_COLLECTED:
@@ -40,6 +36,39 @@ def write_ranked(products: Any, path: Path, height: int) -> None:
     frame.to_polars().sort("rank", maintain_order=True).write_parquet(
         path, compression="zstd", row_group_size=ROW_GROUP, statistics=True
     )
+
+
+def write_weeks(frame: Any, path: Path) -> int:
+    """Write weekly sums by product and week; how many rows. DuckDB streams them."""
+    keys = ["product_id", "week"]
+    if frame.implementation.is_duckdb():
+        _stream(frame.to_native(), ", ".join(keys), path)
+    else:
+        with failures():
+            rows = frame.collect(backend="polars").to_native()
+        rows.sort(keys).write_parquet(path, compression="zstd", row_group_size=ROW_GROUP)
+    return rows_in(path)
+
+
+def can_keep(frame: Any) -> bool:
+    """Whether rows can come here from where they are; from Spark 300,000 can."""
+    if not frames.is_spark(frame):
+        return True
+    rows = frame.select(n=nw.len()).collect(backend="polars").item()
+    return bool(rows <= spark.MAX_COLLECTED)
+
+
+def _stream(relation: Any, order: str, path: Path) -> None:
+    with failures():
+        # Threads may else write the sorted parts in any order.
+        relation.query("products", "SET preserve_insertion_order = true")
+        ordered = relation.order(order)
+        ordered.write_parquet(str(path), compression="zstd", row_group_size=ROW_GROUP)
+
+
+def rows_in(path: Path) -> int:
+    """How many rows a file has."""
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
 
 
 def scan(path: Path) -> pl.LazyFrame:
@@ -75,7 +104,7 @@ def write_history(results: Path, run_id: str, path: Path) -> int:
     """The slim rows of a run, sorted by product; how many there are."""
     rows = slim(results, run_id).sort("product_id")
     rows.sink_parquet(path, compression="zstd", row_group_size=HISTORY_GROUP)
-    return int(pl.scan_parquet(results).select(pl.len()).collect().item())
+    return rows_in(results)
 
 
 def merge_history(paths: Sequence[Path], runs: Collection[str], path: Path) -> int:
@@ -85,7 +114,7 @@ def merge_history(paths: Sequence[Path], runs: Collection[str], path: Path) -> i
         merged = merged.merge_sorted(pl.scan_parquet(other), "product_id")
     kept = merged.filter(pl.col("run_id").is_in(list(runs)))
     kept.sink_parquet(path, compression="zstd", row_group_size=HISTORY_GROUP)
-    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+    return rows_in(path)
 
 
 def rows_of_product(paths: Sequence[Path], product_id: str, location: str | None) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from shelfwise.engines.failures import masked
 from shelfwise.errors import InputError, NotFoundError, excerpt
 from shelfwise.store import Store
 from shelfwise.store.database import Database, new_id, now
+from shelfwise.store.derived import KINDS
 from shelfwise.store.schema import job_progress, workers
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -30,6 +31,9 @@ STATES: dict[str, State] = {
     "CANCELLED": "cancelled",
 }
 APPLICATION, QUEUE, WORKFLOW, SCHEDULED = "shelfwise", "analyses", "analyze", "analyze_scheduled"
+ANALYSIS = "analysis"
+WHAT = (ANALYSIS, *KINDS)
+"""What a job makes."""
 OVER = ("succeeded", "failed", "cancelled")
 VERSION = "1"
 """Of the requests that jobs carry; a program of another version leaves them alone."""
@@ -53,6 +57,11 @@ class Job:
     request: Mapping[str, Any]
 
     @property
+    def what(self) -> str:
+        """What it makes: an analysis, or trends and so on of a run."""
+        return str(self.request.get("make") or ANALYSIS)
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more will happen."""
         return self.state in OVER
@@ -62,6 +71,7 @@ class Job:
         return {
             "id": self.id,
             "state": self.state,
+            "what": self.what,
             "created_at": _text(self.created_at),
             "finished_at": _text(self.finished_at),
             "progress": {"phase": self.phase, "done": self.done},
@@ -287,11 +297,14 @@ class Jobs:
         )
 
 
-def _masked(request: Mapping[str, Any]) -> dict[str, Any]:
-    """A request without the password that the place in it may carry."""
-    source = request.get("source") or {}
-    shown = {name: masked(str(value)) for name, value in source.items() if value}
-    return dict(request) | {"source": shown}
+def _masked(request: Any) -> Any:
+    """A request without the passwords that places in it may carry."""
+    if not isinstance(request, Mapping):
+        return request
+    return {
+        name: masked(str(value)) if name == "place" else _masked(value)
+        for name, value in request.items()
+    }
 
 
 def serializer() -> Any:

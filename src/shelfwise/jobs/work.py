@@ -1,4 +1,4 @@
-"""What a job does, in a process of its own: open a source, analyze it, save the run.
+"""What a job does, in a process of its own: analyze a source, or make something of a run.
 
     python -m shelfwise.jobs.work
 
@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,9 @@ from typing import Any
 
 from shelfwise.engines import files, frames, urls
 from shelfwise.errors import InputError, ShelfwiseError
+from shelfwise.rules import Rules
 from shelfwise.run import analyze
+from shelfwise.sales import from_sales
 from shelfwise.store import Run, Store
 
 REPORT_SECONDS = 0.5
@@ -28,28 +31,35 @@ LARGE_FILE = 200 * 2**20
 """Bytes above which a file is analyzed inside DuckDB instead of in memory."""
 
 
+def done(store: Store, run_id: str, request: dict[str, Any]) -> Run:
+    """Do what a request asks for; the run that it made, or made something of."""
+    if "make" in request:
+        return make_request(store, request)
+    return analyze_request(store, run_id, request)
+
+
 def analyze_request(store: Store, run_id: str, request: dict[str, Any]) -> Run:
     """Analyze what a request asks for, and keep the run under the id that its job has."""
-    source = request["source"]
-    if "upload" in source:
-        upload = store.uploads.get(source["upload"])
-        place, named = str(store.uploads.path(upload.id)), upload.name
-        _NAMES[place] = named
-    else:
-        place = named = source["place"]
+    place, named = _place(store, request["source"])
     model = store.models.get(request["model"]).model if request.get("model") else None
     say("reading")
     with reporting():
+        source: Any = place
+        columns, engine = request.get("columns"), _engine(place)
+        if request.get("sales"):
+            source = _sold(store, place, columns, request["sales"])
+            columns = engine = None  # What was counted has our names, where it was counted.
+            say("scoring")
         analysis = analyze(
-            place,
+            source,
             profile=request.get("profile") or "standard",
             tiering=request.get("tiering") or "quota",
             model=model,
             group_by=request.get("group_by"),
             period=request.get("period_days"),
-            columns=request.get("columns"),
+            columns=columns,
             on_error=request.get("on_error") or "reject",
-            engine=_engine(place),
+            engine=engine,
         )
         _refuse_beyond(analysis.table.height, request.get("max_rows"))
         say("saving")
@@ -62,6 +72,47 @@ def analyze_request(store: Store, run_id: str, request: dict[str, Any]) -> Run:
             origin=request.get("origin") or "api",
             run_id=run_id,
         )
+
+
+def _sold(store: Store, lines: str, columns: Any, sales: dict[str, Any]) -> Any:
+    """Order lines, counted as a request says."""
+    options = {name: sales[name] for name in
+               ("dates", "by", "max_rejected", "find_duplicates", "last_price")}  # fmt: skip
+    for name in ("catalog", "stock"):
+        if sales[name]:
+            options[name], _ = _place(store, sales[name])
+    if sales["rules"]:
+        options["rules"] = Rules.of(sales["rules"], "sales.rules")
+    return from_sales(lines, columns=columns, period=(sales["from"], sales["to"]), **options)
+
+
+def make_request(store: Store, request: dict[str, Any]) -> Run:
+    """Make trends, a forecast or elasticities of a run that is kept."""
+    run = store.runs.get(request["run"])
+    options = {"horizon": request["horizon"]} if "horizon" in request else {}
+    if request.get("out_of_stock"):
+        options["out_of_stock"] = _place(store, request["out_of_stock"])[0]
+    phase = f"making {request['make']}"
+    say(phase)
+    told = [0.0]
+
+    def progress(share: float) -> None:
+        if share == 1.0 or time.monotonic() > told[0] + REPORT_SECONDS:
+            told[0] = time.monotonic()
+            say(phase, share)
+
+    store.derived.make(run, request["make"], progress=progress, **options)
+    return run
+
+
+def _place(store: Store, source: dict[str, str]) -> tuple[str, str]:
+    """Where the rows of a source are, and what its sender calls it."""
+    if "upload" not in source:
+        return source["place"], source["place"]
+    upload = store.uploads.get(source["upload"])
+    place = str(store.uploads.path(upload.id))
+    _NAMES[place] = upload.name
+    return place, upload.name
 
 
 def _named(text: str) -> str:
@@ -143,7 +194,7 @@ def main() -> None:
     _end_with_parent()
     try:
         with Store() as store:
-            run = analyze_request(store, task["run_id"], task["request"])
+            run = done(store, task["run_id"], task["request"])
             outcome: dict[str, Any] = {"run_id": run.id, "products": run.products}
     except ShelfwiseError as error:
         problems = [{"pointer": p.pointer, "detail": p.detail}

@@ -28,7 +28,7 @@ from shelfwise.sales.reading import (
     readable,
     refuse_above,
 )
-from shelfwise.sales.rollup import LEVELS
+from shelfwise.sales.rollup import BY
 
 MAX_REJECTED = 0.01
 MOST_DAYS = 36_600
@@ -230,9 +230,8 @@ def _duplicates(lines: Any) -> list[Finding]:
 
 
 def _refuse_unknown(by: str, names: Sequence[str]) -> None:
-    known = ("product_id", "location", *LEVELS)
-    if by not in known:
-        raise InputError(f"by is {excerpt(by)}.", f"It is one of {', '.join(known)}.")
+    if by not in BY:
+        raise InputError(f"by is {excerpt(by)}.", f"It is one of {', '.join(BY)}.")
     if by == "location" and by not in names:
         raise InputError("The lines have no location.", "Map a column to it, or leave `by` out.")
 

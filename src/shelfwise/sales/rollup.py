@@ -12,6 +12,8 @@ from shelfwise.errors import InputError
 
 LEVELS = ("parent_id", "brand", "category", "supplier")
 """What products can be added up to; `location` divides them instead."""
+BY = ("product_id", "location", *LEVELS)
+"""What a row of counted order lines can be."""
 ADDED = ("units_sold", "net_revenue", "gross_units", "gross_revenue", "lines", "stock")
 SHARED = ("currency", "location", *LEVELS)
 

@@ -18,48 +18,18 @@ from shelfwise.errors import InputError, excerpt
 from shelfwise.sales import on_engine
 from shelfwise.sales.courses import RATE, Judged, Measured, judge, measure
 from shelfwise.sales.har import YEAR, Mask, basis, level_jump, root, two_sided
+from shelfwise.sales.labels import REASONS
 from shelfwise.sales.reading import collected
 from shelfwise.sales.weeks import Weekly, keeper_of, weekly
 
 Ints = NDArray[np.int64]
 
-Trend = Literal["rising", "falling", "flat", "indicative_rising", "indicative_falling", "none",
-                "too_short", "no_data"]  # fmt: skip
 CONFIRMS, STRONG = 104, 156
 """Weeks below which a finding is only indicative; and below which it is weak."""
 SPARSE = 10
 NUMBERS = ("growth", "growth_low", "growth_high", "p_value", "q_value", "shift")
 MOST_MASKED = 0.2
 BLOCK = 50_000
-
-TRENDS: dict[Trend, str] = {
-    "rising": "Grows by 5 % a year or more, confirmed.",
-    "falling": "Shrinks by 5 % a year or more, confirmed.",
-    "flat": "Changes by less than 10 % a year: the whole interval lies within that.",
-    "indicative_rising": "Seems to grow; not confirmed, the reason says why.",
-    "indicative_falling": "Seems to shrink; not confirmed, the reason says why.",
-    "none": "No confirmed trend. That is not the same as stable.",
-    "too_short": "Fewer than 52 whole weeks: season and trend cannot be told apart.",
-    "no_data": "Nothing to test: never sold, hardly ever, or out of stock too often.",
-}
-"""What a trend may be, and what it means."""
-
-REASONS = {
-    "too_short": "{weeks} whole weeks; 52 are needed",
-    "never_sold": "not sold in these weeks",
-    "constant": "sold the same every week",
-    "sparse": "sold in {sold} weeks; 10 are needed",
-    "out_of_stock": "out of stock in {masked:.0%} of its weeks; at most 20 % can be left out",
-    "short": "{weeks} weeks are fewer than two years: indicative only",
-    "weak": "{weeks} weeks are fewer than three years: findings are less sure where sales move "
-    "in long swings",
-    "one_customer": "without one customer the change is not there",
-    "level_jump": "a jump in the week of {monday}, not a steady trend",
-    "small": "confirmed, but below 5 % a year",
-    "against": "test and growth point in different directions",
-    "not_confirmed": "not confirmed",
-}
-"""Why a product has no trend, or a weaker one; `reason` joins them."""
 
 
 def trends(
@@ -80,10 +50,10 @@ def trends(
 
     Returns:
         A row for each product, in order of its id: product_id, name, category, weeks (whole
-        weeks since it was first sold), units, trend (see `TRENDS`), growth, growth_low and
-        growth_high (share a year, 95 % interval), p_value, q_value, shift (the last 13
-        weeks against what was usual, as a share; null where that is not confirmed) and
-        reason.
+        weeks since it was first sold), units, trend (see `shelfwise.sales.labels`), growth,
+        growth_low and growth_high (share a year, 95 % interval), p_value, q_value, shift
+        (the last 13 weeks against what was usual, as a share; null where that is not
+        confirmed) and reason.
 
     Raises:
         InputError: As `weekly` does.

@@ -15,6 +15,7 @@ from shelfwise.model import Model
 from shelfwise.service import (
     access,
     admin,
+    derived,
     jobs,
     models,
     opinions,
@@ -22,6 +23,7 @@ from shelfwise.service import (
     problems,
     runs,
     scoring,
+    uploads,
     watch,
 )
 from shelfwise.service.contract import ID, JOB, PATH_PARAMETERS, REFERENCE
@@ -42,7 +44,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 BLUEPRINTS = (
-    pages.api, scoring.api, runs.api, opinions.api, models.api, jobs.api, admin.api, watch.api
+    pages.api, scoring.api, runs.api, derived.api, opinions.api, models.api, jobs.api, uploads.api,
+    admin.api, watch.api,
 )  # fmt: skip
 
 
@@ -53,6 +56,10 @@ class _Id(BaseConverter):
 class _Reference(BaseConverter):
     # No group may stand in a converter's pattern.
     regex = REFERENCE.replace("(", "(?:")
+
+
+class _Table(BaseConverter):
+    regex = "|".join(PATH_PARAMETERS["table"][2]["enum"])
 
 
 class _Job(BaseConverter):
@@ -86,7 +93,8 @@ def create_app(
             "`shelfwise key create`.",
         )
     app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    app.url_map.converters |= {"id": _Id, "reference": _Reference, "format": _Format, "job": _Job}
+    app.url_map.converters |= {"id": _Id, "reference": _Reference, "format": _Format, "job": _Job,
+                               "table": _Table}  # fmt: skip
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     app.extensions["shelfwise numbers"] = watch.Numbers()

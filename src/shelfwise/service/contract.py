@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 from shelfwise.errors import InputError, UnreadableError, excerpt
 from shelfwise.service.body import read_body
 from shelfwise.service.problems import Refusal
+from shelfwise.store.derived import NAMES
 
 JSON, PROBLEM = "application/json", "application/problem+json"
 ID = r"[A-Za-z0-9_-]{1,64}"
@@ -32,7 +33,8 @@ PATH_PARAMETERS: dict[str, tuple[str, str, dict[str, Any]]] = {
                {"type": "string", "pattern": f"^{ID}$"}),
     "reference": ("reference", "NAME, NAME@alias or NAME@3.",
                   {"type": "string", "pattern": f"^{REFERENCE}$"}),
-    "format": ("format", "How the products are written.",
+    "table": ("table", "Which table.", {"type": "string", "enum": list(NAMES)}),
+    "format": ("format", "How the rows are written.",
                {"type": "string", "enum": ["json", "csv", "ndjson", "parquet", "arrow", "xlsx"]}),
 }  # fmt: skip
 """Name -> converter of the route, meaning and schema."""

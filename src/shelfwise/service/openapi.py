@@ -5,7 +5,18 @@ from functools import cache
 from typing import Any
 
 from shelfwise import __version__
-from shelfwise.service import admin, jobs, models, opinions, pages, runs, scoring, watch  # noqa: F401  (they declare)
+from shelfwise.service import (  # noqa: F401  (they declare)
+    admin,
+    derived,
+    jobs,
+    models,
+    opinions,
+    pages,
+    runs,
+    scoring,
+    uploads,
+    watch,
+)
 from shelfwise.service.contract import (
     BODIES,
     ENDPOINTS,
@@ -18,7 +29,8 @@ from shelfwise.service.contract import (
 )
 from shelfwise.service.schemas import SCHEMAS
 
-ORDER = ("scoring", "runs", "opinions", "models", "jobs", "admin", "pages", "watch")
+ORDER = ("scoring", "runs", "derived", "opinions", "models", "jobs", "uploads", "admin", "pages",
+         "watch")  # fmt: skip
 """The blueprints as a reader wants them."""
 
 IDS: dict[str, list[tuple[str, dict[str, str]]]] = {

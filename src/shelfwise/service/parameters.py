@@ -7,6 +7,7 @@ from shelfwise.model import TIERS, Tiering
 from shelfwise.pipeline.features import FLAGS
 from shelfwise.pipeline.totals import ABC
 from shelfwise.profile import PROFILES
+from shelfwise.sales.labels import TRENDS
 from shelfwise.service.contract import JOB, REFERENCE, parameter
 from shelfwise.store.query import FILTERS
 
@@ -44,7 +45,7 @@ _DETAIL = {
 
 _VALUES = {
     "tier": list(TIERS), "tier_in_group": list(TIERS), "cluster": list(TIERS),
-    "abc_class": list(ABC.values()),
+    "abc_class": list(ABC.values()), "trend": list(TRENDS),
 }  # fmt: skip
 
 PRODUCTS: dict[str, dict[str, Any]] = {
@@ -66,6 +67,18 @@ PRODUCTS: dict[str, dict[str, Any]] = {
     "raw": parameter("1 leaves cells of CSV that look like formulas.", **SWITCH),
 }  # fmt: skip
 """Query parameters of the products of a run."""
+
+DERIVED: dict[str, dict[str, Any]] = {
+    "product_id": parameter("Only this product.", type="string", maxLength=255),
+    "category": parameter("Only this category.", type="string", maxLength=255),
+    "trend": parameter("Only this trend.", type="string", enum=list(TRENDS)),
+    "sort": parameter(
+        "A column; with - before it the largest first. By id if not given.", type="string"
+    ),
+    **ROWS,
+    "raw": parameter("1 leaves cells of CSV that look like formulas.", **SWITCH),
+}
+"""Query parameters of trends, forecasts and elasticities."""
 
 SCORING: dict[str, dict[str, Any]] = {
     "profile": parameter("How to score.", type="string", enum=list(PROFILES)),

@@ -28,6 +28,7 @@ from shelfwise.service.contract import (
 )
 from shelfwise.service.kept import store
 from shelfwise.service.parameters import PAGE, PRODUCTS, ROWS
+from shelfwise.store.derived import Beside
 from shelfwise.store.query import FILTERS, MARK, Query, page, select
 from shelfwise.store.runs import Run
 
@@ -108,7 +109,8 @@ def delete_run(run_id: str) -> Response:
     summary="The scored products of a run, by rank.",
     description="JSON comes page by page; the other formats have all products that the filters "
     "leave, or the first `limit`. `tier_override` is what people let a product count as on the "
-    "day of the run: with its reason in JSON, the tier alone in the other formats.",
+    "day of the run: with its reason in JSON, the tier alone in the other formats. Where trends, "
+    "a forecast or elasticities were made of the run, their columns stand beside.",
     query=PRODUCTS,
     answers={"200": {"description": "The products.", "content": {
         JSON: {"schema": ref("ProductPage")},
@@ -123,7 +125,8 @@ def run_products(run_id: str, format: str) -> Response:
     run = store().runs.get(run_id)
     overrides = store().overrides
     state = overrides.state()
-    etag = _etag(run, state)
+    derived = store().derived.beside(run)
+    etag = _etag(run, (*state, *derived.sha256))
     if etag in request.if_none_match:
         return _cached(Response(status=304), etag)
     asked = Query(
@@ -133,11 +136,16 @@ def run_products(run_id: str, format: str) -> Response:
         sort=options["sort"],
         overridden=options["overridden"] == "1",
     )
+    if "trend" in asked.equal:
+        store().derived.get(run, "trends")  # Where there are none, it says how to make them.
     products = store().runs.products(run)
-    if format != "json" or asked.reads_marks:
+    if format != "json" or MARK in asked.reads:
         products = overrides.marked(products, run.as_of)
+    if format != "json" or not asked.reads.isdisjoint(derived.columns):
+        products = derived.joined(products)
     if format == "json":
-        return _cached(_page(run, products, asked, options, any_set=state[0] > 0), etag)
+        rows = _page(run, products, asked, options, derived, any_set=state[0] > 0)
+        return _cached(rows, etag)
     products = select(products, asked)
     if options["limit"]:
         products = products.head(options["limit"])
@@ -188,15 +196,20 @@ def run_rejected(run_id: str) -> Response:
 
 
 def _page(
-    run: Run, products: pl.LazyFrame, asked: Query, options: dict[str, Any], *, any_set: bool
-) -> Response:
-    """A page of products; those with an override, if there are any, tell of it."""
+    run: Run, products: pl.LazyFrame, asked: Query, options: dict[str, Any], derived: Beside,
+    *, any_set: bool,
+) -> Response:  # fmt: skip
+    """A page of products, with what was derived from their order lines and people have set."""
     limit = options["limit"] or DEFAULT_LIMIT
-    rows, following = page(products, asked, limit, options["after"] or 0)
+    found, following = page(products, asked, limit, options["after"] or 0)
+    rows = found.drop(derived.columns, strict=False)
     data = answer.kept_rows(
         rows, run.model, run.products,
         explain=options["explain"] == "1", full=options["precision"] == "full",
     )  # fmt: skip
+    for row, more in zip(data, derived.of_rows(rows, full=options["precision"] == "full"),
+                         strict=True):  # fmt: skip
+        row |= more
     if any_set:
         for row, override in zip(data, store().overrides.of_rows(rows, run.as_of), strict=True):
             if override:
@@ -204,10 +217,10 @@ def _page(
     return listed(data, following)
 
 
-def _etag(run: Run, overrides: tuple[int, int]) -> str:
-    """Results never change, but overrides do; another program may write them in another way."""
+def _etag(run: Run, beside: tuple[int | str, ...]) -> str:
+    """Results never change, but what stands beside them does, and how they are written may."""
     asked = f"{request.full_path.partition('?')[2]} {request.path[-8:]}"
-    named = f"{run.results} {run.as_of} {overrides} {asked} {__version__}"
+    named = f"{run.results} {run.as_of} {beside} {asked} {__version__}"
     return hashlib.sha256(named.encode()).hexdigest()[:32]
 
 

@@ -7,12 +7,14 @@ import msgspec
 
 from shelfwise.columns import COLUMNS, REQUIRED, Column
 from shelfwise.engines.parquet import HISTORY
-from shelfwise.jobs.queue import STATES
+from shelfwise.jobs.queue import STATES, WHAT
 from shelfwise.metrics import METRICS, Metric
 from shelfwise.model import TIERS
 from shelfwise.pipeline.features import FLAGS, SHOWN
 from shelfwise.pipeline.totals import ABC
+from shelfwise.sales.labels import TRENDS
 from shelfwise.service.contract import ref
+from shelfwise.store.derived import JOINED, NAMES
 from shelfwise.store.keys import SCOPES
 from shelfwise.store.opinions import ACTIONS, VERDICTS, Decision, Override
 
@@ -112,7 +114,21 @@ def _scored_product() -> dict[str, Any]:
             {"tier": tier, "reason": TEXT, "who": TEXT, "last_day": OR_NULL}
         ),
     }
+    optional |= {name: _joined(name) for columns in JOINED.values() for name in columns.values()}
     return an_object(product["properties"] | computed | optional, [*product["required"], *computed])
+
+
+def _joined(name: str) -> dict[str, Any]:
+    """A column of what was made of a run's order lines, null where it says nothing."""
+    where = "Products of runs only, where this was made of their order lines."
+    if name == "trend":
+        told = " ".join(f"{trend}: {meaning}" for trend, meaning in TRENDS.items())
+        kinds: dict[str, Any] = OR_NULL | {"enum": [*TRENDS, None]}
+        return kinds | {"description": f"{told} {where}"}
+    kind = (
+        "string" if name.endswith("reason") else "integer" if name.endswith("weeks") else "number"
+    )
+    return {"type": [kind, "null"], "description": where}
 
 
 def _summary() -> dict[str, Any]:
@@ -312,6 +328,7 @@ def _job() -> dict[str, Any]:
         {
             "id": TEXT,
             "state": {"type": "string", "enum": list(dict.fromkeys(STATES.values()))},
+            "what": {"type": "string", "enum": list(WHAT)},
             "created_at": MOMENT,
             "finished_at": {"type": ["string", "null"], "format": "date-time"},
             "progress": an_object({"phase": OR_NULL, "done": done}),
@@ -350,6 +367,18 @@ def _schedule() -> dict[str, Any]:
     )  # fmt: skip
 
 
+def _derived() -> dict[str, Any]:
+    about = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}}
+    return an_object({"name": {"type": "string", "enum": list(NAMES)}, "created_at": MOMENT,
+                      "about": about})  # fmt: skip
+
+
+def _derived_row() -> dict[str, Any]:
+    cell = {"type": ["string", "number", "null"]}
+    return {"type": "object", "additionalProperties": cell,
+            "description": "The columns that the pages on trends and forecasts name."}  # fmt: skip
+
+
 def _status() -> dict[str, Any]:
     return an_object({"status": TEXT, "version": TEXT})
 
@@ -366,6 +395,10 @@ SCHEMAS = {
     "ProductPage": page_of("ScoredProduct"),
     "RejectedPage": page_of("RejectedRow"),
     "RejectedRow": _rejected_row(),
+    "Derived": _derived(),
+    "DerivedPage": page_of("Derived"),
+    "DerivedRow": _derived_row(),
+    "DerivedRowPage": page_of("DerivedRow"),
     "HistoryRow": _history(),
     "HistoryPage": page_of("HistoryRow"),
     "ModelVersion": _version(),

@@ -21,10 +21,11 @@ from shelfwise.profile import PROFILES, Profile
 from shelfwise.run import analyze_source
 from shelfwise.service import media
 from shelfwise.service.access import audited
+from shelfwise.service.asking import NewRun, as_request
+from shelfwise.service.asking import Source as JobSource
 from shelfwise.service.body import read_body, save_body
 from shelfwise.service.contract import STORE_ERRORS, answers, endpoint, query, ref
-from shelfwise.service.jobs import NewRun, accepted, as_request
-from shelfwise.service.jobs import Source as JobSource
+from shelfwise.service.jobs import accepted
 from shelfwise.service.kept import idempotency_key, jobs, once, store
 from shelfwise.service.parameters import SCORING
 from shelfwise.service.problems import Refusal

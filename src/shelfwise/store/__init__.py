@@ -8,6 +8,7 @@ from shelfwise.errors import MissingExtraError
 
 try:
     from shelfwise.store.database import Database
+    from shelfwise.store.derived import Derived, DerivedTables
     from shelfwise.store.idempotency import Idempotency
     from shelfwise.store.keys import Audit, Keys
     from shelfwise.store.models import Models, Version
@@ -22,7 +23,7 @@ except ModuleNotFoundError as error:
 from shelfwise.drift import MetricDrift, Training, drift
 from shelfwise.settings import Settings, load_settings
 
-__all__ = ["Decision", "Override", "Run", "Runs", "Store", "Version"]
+__all__ = ["Decision", "Derived", "Override", "Run", "Runs", "Store", "Version"]
 
 
 class Store:
@@ -61,6 +62,7 @@ class Store:
             raise
         results = Results(folder / "results")
         self.runs = Runs(self.database, results, settings.keep_runs, settings.keep_days)
+        self.derived = DerivedTables(self.database, results, self.runs)
         self.models = Models(self.database)
         self.overrides = Overrides(self.database, self.runs)
         self.decisions = Decisions(self.database, self.runs)

@@ -22,6 +22,7 @@ FILTERS = {
     "tier_in_group": "tier_in_group",
     "cluster": "cluster",
     "abc_class": "abc_class",
+    "trend": "trend",
 }
 """Name of a filter -> the column that must have its value."""
 MARK = "tier_override"
@@ -44,9 +45,10 @@ class Query:
     overridden: bool = False
 
     @property
-    def reads_marks(self) -> bool:
-        """Whether the products must be marked before they are chosen."""
-        return self.overridden or (self.sort or "").removeprefix("-") == MARK
+    def reads(self) -> set[str]:
+        """The columns that it filters or orders by."""
+        columns = {FILTERS[name] for name in self.equal} | {(self.sort or "").removeprefix("-")}
+        return columns | ({MARK} if self.overridden else set())
 
 
 def select(products: pl.LazyFrame, query: Query) -> pl.LazyFrame:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from shelfwise.engines.failures import writing
 from shelfwise.errors import StoreError
 from shelfwise.store.database import Database, now
-from shelfwise.store.schema import artifacts
+from shelfwise.store.schema import artifacts, derived_tables, runs
 
 ROOM = "Make room there, or set SHELFWISE_DATA_DIR."
 GRACE_SECONDS = 24 * 60 * 60.0
@@ -86,6 +86,18 @@ class Results:
                 "Database and folder belong together: restore both from the same backup.",
             )
         return path
+
+    def release(self, connection: sa.Connection) -> set[str]:
+        """Take from the database what nothing names any more; the caller sweeps these files.
+
+        The caller holds the store's lock.
+        """
+        named = (runs.c.results, runs.c.rejected, runs.c.history, derived_tables.c.results)
+        in_use = sa.union(*(sa.select(column).where(column.isnot(None)) for column in named))
+        unused = artifacts.c.sha256.notin_(in_use)
+        gone = set(connection.scalars(sa.select(artifacts.c.sha256).where(unused)))
+        connection.execute(artifacts.delete().where(unused))
+        return gone
 
     def sweep(
         self,

@@ -3,11 +3,12 @@
 import datetime as dt
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import narwhals.stable.v2 as nw
 import polars as pl
 import sqlalchemy as sa
 
@@ -17,14 +18,18 @@ from shelfwise.engines.failures import masked
 from shelfwise.errors import InputError, NotFoundError, OutputError, StoreError, excerpt
 from shelfwise.model import Model
 from shelfwise.notices import Notice
+from shelfwise.sales import Sold
+from shelfwise.sales.weeks import Weekly, weekly
 from shelfwise.store.database import Database, new_id, now
 from shelfwise.store.history import History
 from shelfwise.store.query import Query, select
 from shelfwise.store.results import Artifact, Results
-from shelfwise.store.schema import artifacts, runs
+from shelfwise.store.schema import derived_tables, runs
 
 log = logging.getLogger("shelfwise.store")
 LATEST = "latest"
+WEEKS = "weeks"
+"""What the table of a run's weekly sums is called among those derived from it."""
 MAX_LABEL, MAX_SOURCE = 200, 300
 
 
@@ -72,6 +77,13 @@ class Run:
         }
 
 
+class _Weeks(NamedTuple):
+    """Weekly sums that go with a run: what writes them, and what to know of them."""
+
+    write: Callable[[Path], int]
+    about: dict[str, Any]
+
+
 class Runs:
     """The runs of a store, newest first."""
 
@@ -111,7 +123,8 @@ class Runs:
         if run_id and (found := self._find(run_id)):
             return found
         day = as_of or _last_day(analysis) or now().date()
-        written = self._publish(analysis)
+        weeks = _weeks_of(analysis.source.sold)
+        written = self._publish(analysis, weeks)
         values = {
             "id": run_id or new_id(),
             "created_at": now(),
@@ -130,8 +143,7 @@ class Runs:
             "summary": analysis.summary,
             "warnings": [notice.to_dict() for notice in analysis.warnings],
             "quality": _plain(analysis.quality.to_dict()) if analysis.quality else None,
-            "results": written[0].sha256,
-            "rejected": written[1].sha256 if len(written) > 1 else None,
+            **{name: file.sha256 for name, file in written.items() if name != WEEKS},
         }
         for _ in range(3):
             with self._database.write() as connection:
@@ -139,11 +151,15 @@ class Runs:
                 taken = sa.select(runs.c.id).where(runs.c.id == values["id"])
                 if connection.execute(taken).first():
                     break  # Another process has saved it meanwhile.
-                if all(self._results.name(connection, artifact) for artifact in written):
+                if all(self._results.name(connection, file) for file in written.values()):
                     connection.execute(runs.insert().values(values))
+                    if weeks:
+                        row = {"run_id": values["id"], "name": WEEKS, "about": weeks.about,
+                               "results": written[WEEKS].sha256, "created_at": now()}  # fmt: skip
+                        connection.execute(derived_tables.insert().values(row))
                     break
             # The same content was deleted with another run meanwhile: it is written again.
-            written = self._publish(analysis)
+            written = self._publish(analysis, weeks)
         else:
             raise StoreError("The results were removed while they were saved.", "Try again.")
         kept = self.get(str(values["id"]))
@@ -240,11 +256,38 @@ class Runs:
             return pl.DataFrame(schema=_REJECTED)
         return pl.read_parquet(self._results.must_exist(name))
 
+    def weeks(self, run: str | Run = LATEST) -> Weekly:
+        """The weekly sums of a run that was made of order lines.
+
+        Raises InputError where it was not, or the lines cover no whole week.
+        """
+        run = self.get(run) if isinstance(run, str) else run
+        place = (derived_tables.c.run_id == run.id) & (derived_tables.c.name == WEEKS)
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(derived_tables).where(place)).mappings().first()
+        if row is None:
+            raise InputError(
+                f"Run {run.id} has no weeks: it was not made of order lines by product, or they "
+                "cover no whole week.",
+                "Analyze order lines and keep that run: `sales` in POST /v1/runs, or "
+                "`shelfwise analyze --sales FILE --save`.",
+            )
+        products = self.products(run)
+        texts = ["product_id", "name"]
+        known = products.select(pl.col(texts).cast(pl.String), _category(products))
+        return Weekly(
+            nw.from_native(parquet.scan(self._results.must_exist(row["results"]))),
+            dt.date.fromisoformat(row["about"]["first"]),
+            int(row["about"]["weeks"]),
+            known.sort("product_id").collect(),
+        )
+
     def sweep(self) -> int:
         """Remove files that no run names and that are older than a day; how many."""
         return self._results.sweep(self._database)
 
-    def _publish(self, analysis: Analysis) -> list[Artifact]:
+    def _publish(self, analysis: Analysis, weeks: _Weeks | None) -> dict[str, Artifact]:
+        """The files of a run, by what they hold."""
         height = analysis.table.height
 
         def products(path: Path) -> int:
@@ -255,8 +298,12 @@ class Runs:
             analysis.rejected.write_parquet(path, compression="zstd")
             return len(analysis.rejected)
 
-        writers = [products, *([rejected] if len(analysis.rejected) else [])]
-        return [self._results.publish(writer) for writer in writers]
+        writers: dict[str, Callable[[Path], int]] = {"results": products}
+        if len(analysis.rejected):
+            writers["rejected"] = rejected
+        if weeks:
+            writers[WEEKS] = weeks.write
+        return {name: self._results.publish(writer) for name, writer in writers.items()}
 
     def _find(self, run_id: str) -> Run | None:
         wanted = sa.select(runs).where(runs.c.id == run_id)
@@ -275,17 +322,36 @@ class Runs:
             self._database.lock(connection)
             loose = runs.c.id.in_(ids) & runs.c.pinned.is_(False)
             deleted = connection.execute(runs.delete().where(loose)).rowcount
-            rejected = sa.select(runs.c.rejected).where(runs.c.rejected.isnot(None))
-            history = sa.select(runs.c.history).where(runs.c.history.isnot(None))
-            in_use = sa.union(sa.select(runs.c.results), rejected, history)
-            unused = artifacts.c.sha256.notin_(in_use)
-            gone = set(connection.scalars(sa.select(artifacts.c.sha256).where(unused)))
-            connection.execute(artifacts.delete().where(unused))
+            gone = self._results.release(connection)
         self._results.sweep(self._database, gone)
         return deleted
 
 
 _REJECTED = {"row": pl.Int64, "column": pl.String, "value": pl.String, "reason": pl.String}
+
+
+def _category(products: pl.LazyFrame) -> pl.Expr:
+    known = "category" in products.collect_schema()
+    category = pl.col("category") if known else pl.lit(None)
+    return category.cast(pl.String).alias("category")
+
+
+def _weeks_of(sold: Sold | None) -> _Weeks | None:
+    """The weekly sums of order lines.
+
+    None where they were added up to something else than products, or cover no whole week.
+    """
+    if sold is None or sold.by != "product_id":
+        return None
+    try:
+        sums = weekly(sold)
+    except InputError:
+        return None
+    if not parquet.can_keep(sums.frame):
+        log.warning("the weeks stay on Spark: they are too many to keep in a file")
+        return None
+    about = {"first": sums.first.isoformat(), "weeks": sums.weeks}
+    return _Weeks(lambda path: parquet.write_weeks(sums.frame, path), about)
 
 
 def _run(row: Mapping[Any, Any]) -> Run:

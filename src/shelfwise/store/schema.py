@@ -79,6 +79,16 @@ runs = sa.Table(
     sa.Column("history", HASH, sa.ForeignKey("artifacts.sha256"), index=True),
 )
 
+derived_tables = sa.Table(
+    "derived_tables",
+    metadata,
+    sa.Column("run_id", ID, sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("name", NAME, primary_key=True),
+    sa.Column("results", HASH, sa.ForeignKey("artifacts.sha256"), nullable=False, index=True),
+    sa.Column("about", sa.JSON, nullable=False),
+    sa.Column("created_at", Utc, nullable=False),
+)
+
 models = sa.Table(
     "models",
     metadata,

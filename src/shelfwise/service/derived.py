@@ -1,0 +1,163 @@
+"""/v1/runs/{run_id}/trends and others: what is made of a run's order lines, as jobs."""
+
+from typing import Annotated, Any
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from shelfwise.service import media
+from shelfwise.service.access import audited
+from shelfwise.service.asking import OneSource, source_of
+from shelfwise.service.contract import (
+    BAD_BODY,
+    DEFAULT_LIMIT,
+    JSON,
+    STORE_ERRORS,
+    answers,
+    body_as,
+    endpoint,
+    json_body,
+    listed,
+    query,
+    ref,
+)
+from shelfwise.service.jobs import accepted
+from shelfwise.service.kept import jobs, once, store
+from shelfwise.service.parameters import DERIVED
+from shelfwise.store.derived import HORIZON, Kind, Name
+from shelfwise.store.query import Query, page, select
+
+api = Blueprint("derived", __name__)
+NO_RUN = {"404": "There is no such run, or no such upload."} | STORE_ERRORS
+NO_TABLE = {"404": "There is no such run, or nobody has made this of it yet."} | STORE_ERRORS
+QUEUED = answers("Job", "It is in the queue; look at Location.", "202")
+OF_LINES = (
+    "The run must be one of order lines (`sales` in POST /v1/runs, or `shelfwise analyze --sales "
+    "FILE --save`). What was made before is replaced. `out_of_stock` has product_id and date of "
+    "days on which a product could not be bought: such weeks are not counted."
+)
+
+
+class Making(msgspec.Struct, forbid_unknown_fields=True):
+    """How trends or elasticities are made."""
+
+    out_of_stock: OneSource | None = None
+
+
+class Forecasting(msgspec.Struct, forbid_unknown_fields=True):
+    """How a forecast is made; the horizon is in weeks."""
+
+    horizon: Annotated[int, msgspec.Meta(ge=1, le=104)] = HORIZON
+    out_of_stock: OneSource | None = None
+
+
+@endpoint(
+    api, "POST", "/v1/runs/{run_id}/trends",
+    scope="analyze",
+    summary="Find out which products of a run rise or fall, as a job.",
+    description=f"{OF_LINES} The products of the run then have `trend`, `growth` and so on; "
+    "category_trends is made as well, where products have a category.",
+    body=json_body(Making, {}),
+    answers=QUEUED,
+    errors=BAD_BODY | NO_RUN,
+    idempotent=True,
+)  # fmt: skip
+def make_trends(run_id: str) -> Response:
+    """Start a job that makes trends."""
+    return _start(run_id, "trends", body_as(Making))
+
+
+@endpoint(
+    api, "POST", "/v1/runs/{run_id}/forecast",
+    scope="analyze",
+    summary="Forecast what the products of a run will sell, as a job.",
+    description=OF_LINES,
+    body=json_body(Forecasting, {"horizon": HORIZON}),
+    answers=QUEUED,
+    errors=BAD_BODY | NO_RUN,
+    idempotent=True,
+)  # fmt: skip
+def make_forecast(run_id: str) -> Response:
+    """Start a job that makes a forecast."""
+    return _start(run_id, "forecast", body_as(Forecasting))
+
+
+@endpoint(
+    api, "POST", "/v1/runs/{run_id}/elasticity",
+    scope="analyze",
+    summary="Estimate how the units of a run's products follow their price, as a job.",
+    description=f"{OF_LINES} Read the column `warning`: it is an association.",
+    body=json_body(Making, {}),
+    answers=QUEUED,
+    errors=BAD_BODY | NO_RUN,
+    idempotent=True,
+)  # fmt: skip
+def make_elasticity(run_id: str) -> Response:
+    """Start a job that makes elasticities."""
+    return _start(run_id, "elasticity", body_as(Making))
+
+
+def _start(run_id: str, kind: Kind, asked: Making | Forecasting) -> Response:
+    query()
+    run = store().runs.get(run_id)
+    store().runs.weeks(run)  # Refused at once where it has none.
+    carried: dict[str, Any] = msgspec.to_builtins(asked) | {"make": kind, "run": run.id}
+    if asked.out_of_stock is not None:
+        carried["out_of_stock"] = source_of(asked.out_of_stock, "out_of_stock")
+    with once(msgspec.json.encode(carried)) as attempt:
+        job = jobs().enqueue(carried, attempt.result_id)
+        if not attempt.repeated:
+            audited("job.start", job.id)
+    return accepted(job)
+
+
+@endpoint(
+    api, "GET", "/v1/runs/{run_id}/derived",
+    scope="read",
+    summary="What was made of a run's order lines, when, and with which options.",
+    answers=answers("DerivedPage", "The tables, by name."),
+    errors=NO_TABLE,
+)  # fmt: skip
+def list_derived(run_id: str) -> Response:
+    """The tables derived from a run."""
+    query()
+    return listed([table.to_dict() for table in store().derived.all(run_id)])
+
+
+@endpoint(
+    api, "GET", "/v1/runs/{run_id}/{table}.{format}",
+    scope="read",
+    summary="Trends, forecasts or elasticities of a run, by product or category.",
+    description="JSON comes page by page; the other formats have all rows that the filters "
+    "leave, or the first `limit`.",
+    query=DERIVED,
+    answers={"200": {"description": "The rows.", "content": {
+        JSON: {"schema": ref("DerivedRowPage")},
+        **{media.TYPES[kind]: {"schema": {"type": "string", "format": "binary"}}
+           for kind in ("csv", "ndjson", "parquet", "arrow", "xlsx")}}}},
+    errors=NO_TABLE | {"422": "A filter or an order that these rows do not have.",
+                       "413": "More rows than a sheet holds."},
+)  # fmt: skip
+def get_derived(run_id: str, table: Name, format: str) -> Response:
+    """The rows of a table."""
+    options = query()
+    run = store().runs.get(run_id)
+    found = store().derived.get(run, table)
+    equal = {name: options[name] for name in ("product_id", "category", "trend") if options[name]}
+    asked = Query(equal=equal, sort=options["sort"])
+    if format == "json":
+        rows, following = page(
+            found.scan(), asked, options["limit"] or DEFAULT_LIMIT, options["after"] or 0
+        )
+        return listed(rows.to_dicts(), following)
+    chosen = select(found.scan(), asked)
+    if options["limit"]:
+        chosen = chosen.head(options["limit"])
+    written = media.write(chosen, format, raw=options["raw"] == "1")
+    response = Response(written, content_type=media.content_type(format))
+    name = f"{run.as_of}-{run.id[:12]}-{table}.{format}"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    response.set_etag(found.sha256[:32])
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.make_conditional(request)
+    return response

@@ -1,0 +1,205 @@
+"""Tables derived from the order lines of a run: trends, forecasts, elasticities.
+
+A run of order lines keeps its weekly sums, so these can be made of it when somebody asks.
+Each is a Parquet file named by its hash, as the results are.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import polars as pl
+import polars.selectors as cs
+import sqlalchemy as sa
+
+from shelfwise.errors import NotFoundError, StoreError
+from shelfwise.sales.weeks import Weekly, weekly
+from shelfwise.store.database import Database, now
+from shelfwise.store.results import Results
+from shelfwise.store.runs import LATEST, WEEKS, Run, Runs
+from shelfwise.store.schema import derived_tables
+
+Kind = Literal["trends", "forecast", "elasticity"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Name = Literal["trends", "category_trends", "forecast", "elasticity"]
+NAMES: tuple[Name, ...] = get_args(Name)
+DIGITS = 6
+HORIZON = 13
+"""Weeks of a forecast, where nobody says how many."""
+
+JOINED: dict[Kind, dict[str, str]] = {
+    "trends": {
+        **{name: name for name in ("trend", "growth", "growth_low", "growth_high", "p_value",
+                                   "q_value", "shift")},
+        "reason": "trend_reason",
+    },
+    "forecast": {
+        "horizon": "forecast_weeks",
+        **{name: f"forecast_{name}" for name in ("expected", "q5", "q50", "q95", "reason")},
+    },
+    "elasticity": {
+        "elasticity": "elasticity",
+        **{name: f"elasticity_{name}" for name in ("low", "high", "reason")},
+    },
+}  # fmt: skip
+"""Which columns of a table join the products of its run, and what they are called there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A table of a run: when it was made, with which options, and its file."""
+
+    name: str
+    created_at: dt.datetime
+    about: Mapping[str, Any]
+    sha256: str
+    path: Path
+
+    def scan(self) -> pl.LazyFrame:
+        """The rows, read as far as they are asked for."""
+        return pl.scan_parquet(self.path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table as the API shows it."""
+        made = self.created_at.isoformat(timespec="milliseconds")
+        return {"name": self.name, "created_at": made, "about": dict(self.about)}
+
+
+class DerivedTables:
+    """The tables derived from the runs of a store."""
+
+    def __init__(self, database: Database, results: Results, runs: Runs) -> None:
+        self._database = database
+        self._results = results
+        self._runs = runs
+
+    def all(self, run: str | Run = LATEST) -> list[Derived]:
+        """What was made of a run, by name."""
+        run_id = (self._runs.get(run) if isinstance(run, str) else run).id
+        made = (derived_tables.c.run_id == run_id) & (derived_tables.c.name != WEEKS)
+        wanted = sa.select(derived_tables).where(made).order_by(derived_tables.c.name)
+        with self._database.read() as connection:
+            rows = connection.execute(wanted).mappings().all()
+        return [
+            Derived(row["name"], row["created_at"], row["about"], row["results"],
+                    self._results.must_exist(row["results"]))
+            for row in rows
+        ]  # fmt: skip
+
+    def get(self, run: str | Run, name: Name) -> Derived:
+        """A table of a run; NotFoundError says how to make it."""
+        for found in self.all(run):
+            if found.name == name:
+                return found
+        run_id = run if isinstance(run, str) else run.id
+        kind = name.removeprefix("category_")
+        raise NotFoundError(
+            f"Nobody has made {name.replace('_', ' ')} of run {run_id} yet.",
+            f"POST /v1/runs/{run_id}/{kind}, or `shelfwise {kind} --run {run_id}`.",
+        )
+
+    def make(
+        self,
+        run: str | Run,
+        kind: Kind,
+        *,
+        out_of_stock: Any = None,
+        horizon: int = HORIZON,
+        progress: Callable[[float], None] | None = None,
+    ) -> list[Derived]:
+        """Make trends, a forecast or elasticities of a run, instead of those made before.
+
+        Args:
+            run: A run that was made of order lines.
+            kind: What to make. Trends are also made by category, where there are any.
+            out_of_stock: Days on which products could not be bought; see `weekly`.
+            horizon: Weeks of a forecast.
+            progress: Called now and then with the share of a forecast that is done.
+
+        Raises:
+            InputError: The run has no weeks, or the options do not fit.
+            MissingExtraError: A forecast needs statsforecast.
+        """
+        run = self._runs.get(run) if isinstance(run, str) else run
+        weeks = weekly(self._runs.weeks(run), out_of_stock=out_of_stock)
+        about = {"weeks_out_of_stock": 0 if weeks.masked is None else weeks.masked.height}
+        if kind == "forecast":
+            about["horizon"] = horizon
+        made = _made(kind, weeks, horizon, progress)
+        for name, rows in made.items():
+            self._put(run.id, name, rows, about)
+        return [table for table in self.all(run) if table.name in made]
+
+    def beside(self, run: str | Run = LATEST) -> "Beside":
+        """What was made of a run, as it joins the products."""
+        return Beside([table for table in self.all(run) if table.name in JOINED])
+
+    def _put(self, run_id: str, name: Name, rows: pl.DataFrame, about: Mapping[str, Any]) -> None:
+        def write(path: Path) -> int:
+            rows.write_parquet(path, compression="zstd")
+            return rows.height
+
+        for _ in range(3):
+            artifact = self._results.publish(write)
+            with self._database.write() as connection:
+                self._database.lock(connection)
+                if not self._results.name(connection, artifact):
+                    continue  # The same content was swept with another run meanwhile.
+                place = (derived_tables.c.run_id == run_id) & (derived_tables.c.name == name)
+                connection.execute(derived_tables.delete().where(place))
+                values = {"run_id": run_id, "name": name, "results": artifact.sha256,
+                          "about": dict(about), "created_at": now()}  # fmt: skip
+                connection.execute(derived_tables.insert().values(values))
+                gone = self._results.release(connection)
+            self._results.sweep(self._database, gone)
+            return
+        raise StoreError("The table was removed while it was saved.", "Try again.")
+
+
+class Beside:
+    """What was made of a run, as it joins the products; `JOINED` says what of it does."""
+
+    def __init__(self, tables: Sequence[Derived]) -> None:
+        self._tables = [(table, JOINED[table.name]) for table in tables]  # type: ignore[index]
+        self.columns = [name for _, columns in self._tables for name in columns.values()]
+        self.sha256 = [table.sha256 for table in tables]
+
+    def joined(self, products: pl.LazyFrame) -> pl.LazyFrame:
+        """The products, in their order, with the columns; null where a table lacks a product."""
+        there = products.collect_schema().names()
+        products = products.with_columns(pl.col("product_id").cast(pl.String).alias(_KEY))
+        for table, columns in self._tables:
+            named = [pl.col(theirs).alias(ours) for theirs, ours in columns.items()
+                     if ours not in there]  # fmt: skip
+            some = table.scan().select(pl.col("product_id").alias(_KEY), *named)
+            products = products.join(some, on=_KEY, how="left", maintain_order="left")
+        return products.drop(_KEY)
+
+    def of_rows(self, rows: pl.DataFrame, *, full: bool) -> list[dict[str, Any]]:
+        """The columns of some products; numbers with 6 digits that count, unless `full`."""
+        if not self.columns:
+            return [{}] * rows.height
+        found = self.joined(rows.lazy().select("product_id")).select(self.columns).collect()
+        if not full:
+            found = found.with_columns(cs.float().round_sig_figs(DIGITS))
+        return found.to_dicts()
+
+
+_KEY = "_product_id"
+
+
+def _made(
+    kind: Kind, weeks: Weekly, horizon: int, progress: Callable[[float], None] | None
+) -> dict[Name, pl.DataFrame]:
+    from shelfwise.sales import elasticity, forecast, trends  # They load SciPy.
+
+    if kind == "trends":
+        found: dict[Name, pl.DataFrame] = {"trends": trends(weeks)}
+        if weeks.products["category"].null_count() < weeks.products.height:
+            found["category_trends"] = trends(weeks, by="category")
+        return found
+    if kind == "forecast":
+        return {"forecast": forecast(weeks, horizon, progress=progress)}
+    return {"elasticity": elasticity(weeks)}
