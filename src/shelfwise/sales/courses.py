@@ -25,7 +25,7 @@ from shelfwise.sales.har import (
     shift_basis,
 )
 
-BLOCK, THREADS = 2048, 2
+BLOCK, THREADS = 4096, 2
 RATE = 0.05
 """The share of false ones among the products called rising or falling."""
 LEAST_GROWTH, FLAT = 0.05, 0.10

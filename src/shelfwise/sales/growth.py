@@ -24,8 +24,9 @@ from shelfwise.sales.har import YEAR, Floats, Mask, harmonics_for, product, seas
 RIDGE, WAVE_RIDGE = 4.0, 1.0
 MOST_STEPS, LONGEST_STEP, TOLERANCE = 25, 1.5, 1e-3
 """The last step is at most the tolerance, and what it leaves about its square."""
-PART = 96
-"""Products whose weeks are looked at together, so that they stay in the cache."""
+PART = 384
+"""Products whose weeks are looked at together. Fewer would fit the cache better, but cost more
+calls, between which two threads wait for each other."""
 BOUND = 14.0
 """A logarithm beyond this, a factor of a million, is no estimate."""
 
