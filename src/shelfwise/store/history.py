@@ -1,7 +1,7 @@
 """What became of a product: its score, rank and tier in each run, over all runs.
 
-Each run leaves a slim file sorted by product. Eight files of about the same size are
-merged into one, so that a hundred runs are a dozen files; in each of them a product's
+Each run leaves a slim file sorted by product. Four files of about the same size are
+merged into one, so that a hundred runs are a handful of files; in each of them a product's
 rows stand together, and only the group of rows that may hold them is read.
 """
 
@@ -19,7 +19,7 @@ from shelfwise.store.results import Artifact, Results
 from shelfwise.store.schema import artifacts, runs
 
 log = logging.getLogger("shelfwise.store")
-MERGED = 8
+MERGED = 4
 """So many files of a size become one of the next."""
 
 
@@ -130,7 +130,7 @@ class History:
         return True
 
     def _mergeable(self) -> list[str]:
-        """Files of one size, eight or more of them; none where no size has so many."""
+        """Files of one size, four or more of them; none where no size has so many."""
         with self._database.read() as connection:
             wanted = sa.select(artifacts.c.sha256, artifacts.c.rows).where(
                 artifacts.c.sha256.in_(sa.select(runs.c.history).where(runs.c.history.isnot(None)))
