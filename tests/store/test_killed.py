@@ -57,11 +57,18 @@ print(steps)
 """
 
 
+LINES, CATALOG = sold(60, 4)
+
+
+def second() -> shelfwise.Analysis:
+    return shelfwise.analyze(shelfwise.from_sales(LINES, catalog=CATALOG))
+
+
 def work(settings: Settings, what: str, fatal: int) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-c", WORK, str(settings.data_dir), settings.database_url, what,
          str(fatal)],
-        input=json.dumps(sold(60, 4), default=str), capture_output=True, text=True, timeout=60,
+        input=json.dumps([LINES, CATALOG], default=str), capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode, done.stdout
@@ -74,6 +81,10 @@ def whole(store: Store) -> list[str]:
         path = store.runs.products_file(run.id)
         assert sha256(path.read_bytes()).hexdigest() == path.stem == run.results
         assert store.runs.products(run.id).collect().height == run.products
+        if run.quality:
+            assert store.runs.weeks(run).matrix()[1].sum() > 0
+        for table in store.derived.all(run):
+            assert sha256(table.path.read_bytes()).hexdigest() == table.sha256
     return [run.id for run in found]
 
 
@@ -92,7 +103,7 @@ def test_a_killed_save_leaves_no_half_run(settings_of: Callable[..., Settings]) 
             if code == 0:
                 break
             # The same work anew, as a job is repeated: one run, whatever the kill left.
-            kept = store.runs.save(shelfwise.analyze(shop(40)), run_id="second")
+            kept = store.runs.save(second(), run_id="second")
             assert sorted(whole(store)) == ["first", "second"]
             store.runs.delete(kept.id)
             folder = store.runs.products_file(first).parent
@@ -108,6 +119,29 @@ def test_a_killed_save_leaves_no_half_run(settings_of: Callable[..., Settings]) 
     assert outcomes == {1, 2}
 
 
+def test_a_killed_make_leaves_the_table_of_before_or_the_new_one(
+    settings_of: Callable[..., Settings],
+) -> None:
+    settings = settings_of()
+    with Store(settings) as store:
+        store.runs.save(second(), run_id="second")
+        store.derived.make("second", "trends", out_of_stock=[{"product_id": 100,
+                                                              "date": "2022-03-01"}])  # fmt: skip
+        expected = [store.derived.get("second", "trends").sha256]
+    fatal, code = 0, -1
+    while code:
+        fatal += 1
+        code, _ = work(settings, "make", fatal)
+        with Store(settings) as store:
+            assert whole(store) == ["second"]
+            assert len(store.derived.all("second")) == 2
+            expected.append(store.derived.get("second", "trends").sha256)
+    assert fatal > 8
+    # Of the table before, then of the new one; never anything else.
+    assert len(set(expected)) == 2
+    assert sorted(expected, key=expected.index) == expected
+
+
 def test_a_killed_delete_leaves_no_dangling_run(settings_of: Callable[..., Settings]) -> None:
     settings = settings_of()
     fatal = 0
@@ -115,7 +149,7 @@ def test_a_killed_delete_leaves_no_dangling_run(settings_of: Callable[..., Setti
     while code:
         fatal += 1
         with Store(settings) as store:
-            store.runs.save(shelfwise.analyze(shop(40)), run_id="second")
+            store.runs.save(second(), run_id="second")
         code, _ = work(settings, "delete", fatal)
         with Store(settings) as store:
             assert whole(store) in ([], ["second"])
