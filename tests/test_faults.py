@@ -1,5 +1,6 @@
 """What goes wrong outside: a full disk, a file that changes, an interrupt, a corrupt file."""
 
+import os
 import resource
 import signal
 import subprocess
@@ -44,6 +45,8 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, engine: str, kind: st
     done = subprocess.run(
         [*COMMAND, str(source), "-o", str(target), "--engine", engine],
         capture_output=True, text=True, timeout=120,
+        # Python would keep the first part of a module's bytecode, and break each later import.
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         # No file may grow beyond this: to the writer it is a disk that is full.
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
     )  # fmt: skip

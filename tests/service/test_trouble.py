@@ -135,7 +135,8 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(
 
 def test_a_file_that_cannot_grow_is_said_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     """The same without a disk of its own: no file of the server may grow beyond 64 KiB."""
-    with serving(tmp_path) as door:
+    # Of bytecode Python would keep the part that fits, and break each later import.
+    with serving(tmp_path, PYTHONDONTWRITEBYTECODE="1") as door:
         kept = post(door, shop(), "?save=1").ok()["run_id"]
         before = sorted((tmp_path / "results").iterdir())
         _, most = resource.prlimit(door.pid, resource.RLIMIT_FSIZE, (2**16, resource.RLIM_INFINITY))
