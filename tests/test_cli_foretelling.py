@@ -177,7 +177,7 @@ def test_a_run_or_lines_are_named_but_not_both(call: Call, kept: Path) -> None:
         refused = call(*arguments)
         assert refused.exit_code == 2
         assert told in " ".join(refused.output.replace("│", " ").split())
-    with pytest.raises(InputError, match="no trends by 'brand'"):
+    with pytest.raises(InputError, match="product_id or category"):
         call("trends", "--run", "latest", "--by", "brand")
     with pytest.raises(NotFoundError, match="no run"):
         call("trends", "--run", "abcdef")

@@ -66,6 +66,12 @@ class InputError(ShelfwiseError):
         self.count = max(count, len(problems))
 
 
+class NoWeekError(InputError):
+    """Order lines cover no whole week, so they have no course over time."""
+
+    code = "no_whole_week"
+
+
 class UnreadableError(InputError):
     """It cannot be parsed at all."""
 

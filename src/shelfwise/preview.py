@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from shelfwise import answer
+from shelfwise.cells import Rejection
 from shelfwise.columns import COLUMNS, LINES, resolve
 from shelfwise.engines import decode, files, untrusted
 from shelfwise.errors import (
@@ -89,8 +90,8 @@ def _counted(sample: pl.DataFrame) -> tuple[list[dict[str, str]], list[str]]:
         return [{"pointer": "", "detail": str(error)}], []
     bad = [f for f in sold.quality.findings if f.name == "unreadable"]
     told = [one for finding in bad for one in finding.examples]
-    return [{"pointer": f"/{one['line']}/{one['column']}", "detail": one["reason"]}
-            for one in told], []  # fmt: skip
+    places = [Rejection(one["line"], one["column"], one["value"], one["reason"]) for one in told]
+    return [{"pointer": place.pointer, "detail": place.reason} for place in places], []
 
 
 def _sample(path: Path, kind: str, most_bytes: int) -> tuple[pl.DataFrame, list[str]]:

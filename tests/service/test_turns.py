@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import polars as pl
 import pytest
 from flask.testing import FlaskClient
 
@@ -33,6 +35,18 @@ def test_small_requests_take_turns_and_large_ones_do_not_wait(
         assert answered == [6_000]
     small.join(30)
     assert answered == [6_000, 9]
+
+
+def test_other_media_wait_for_no_turn(client_of: Callable[..., FlaskClient]) -> None:
+    # A hundred thousand products may be a few bytes of Parquet.
+    buffer = BytesIO()
+    pl.DataFrame(shop(50)).write_parquet(buffer)
+    with scoring._small:
+        sent = client_of().post(
+            "/product-analysis", data=buffer.getvalue(),
+            content_type="application/vnd.apache.parquet",
+        )  # fmt: skip
+    assert sent.json["summary"]["products"] == 50
 
 
 def test_nobody_waits_while_a_run_is_kept(

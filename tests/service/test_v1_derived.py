@@ -58,7 +58,11 @@ def test_uploaded_lines_become_a_run(working: LiveDoor, run: str) -> None:
     }
 
 
-def test_trends_are_made_and_join_the_products(working: LiveDoor, run: str) -> None:
+def test_trends_are_made_and_join_the_products(working: LiveDoor) -> None:
+    home = HOMES[working.url]
+    asked = {"source": {"place": str(home / "lines.parquet")},
+             "sales": {"catalog": {"place": str(home / "catalog.csv")}}}  # fmt: skip
+    run = str(over(working, send(working, "POST", "/v1/runs", asked))["run_id"])
     before = get(working, f"/v1/runs/{run}/products.json")
     assert "trend" not in before.ok()["data"][0]
     made(working, run, "trends", {})
@@ -111,6 +115,7 @@ def test_a_forecast_and_elasticities_are_made(working: LiveDoor, run: str) -> No
     assert row["forecast_weeks"] == 6
     assert row["forecast_q5"] < row["forecast_expected"] < row["forecast_q95"]
     assert row["elasticity_low"] < row["elasticity"] < row["elasticity_high"]
+    assert row["elasticity_warning"].startswith("An association")
     rows = get(working, f"/v1/runs/{run}/forecast.json").ok()["data"]
     assert {one["horizon"] for one in rows} == {6}
 
@@ -144,6 +149,7 @@ def test_a_place_that_is_open_is_counted_with_every_option(working: LiveDoor) ->
         ({"rules": {"credit_notes": "("}}, "credit_notes"),
         ({"rules": {"colour": True}}, "colour"),
         ({"max_rejected": 2}, "max_rejected"),
+        ({"from": "2023-02-03", "to": "2023-02-01"}, "after sales.to"),
         ({"catalog": {}}, "sales.catalog.upload or sales.catalog.place"),
         ({"stock": {"place": "/etc/passwd"}}, "may not be read"),
     ],
@@ -205,6 +211,48 @@ def test_the_same_key_starts_one_job(working: LiveDoor, run: str) -> None:
     other = send(working, "POST", f"/v1/runs/{run}/elasticity", {}, Idempotency_Key="once")
     assert other.status == 422
     over(working, first)
+
+
+def test_a_key_is_worth_the_same_when_the_latest_run_is_another(
+    working: LiveDoor, run: str
+) -> None:
+    def ask() -> Any:
+        return send(working, "POST", "/v1/runs/latest/trends", {}, Idempotency_Key="latest")
+
+    place = {"place": str(HOMES[working.url] / "lines.parquet")}
+    over(working, send(working, "POST", "/v1/runs", {"source": place, "sales": {}}))
+    first = ask()
+    over(working, first)
+    working(json.dumps(shop()).encode(), path="/product-analysis?save=1")
+    again = ask()
+    assert again.status == 202
+    assert again.json()["id"] == first.json()["id"]
+
+
+def test_an_empty_filter_leaves_nothing(working: LiveDoor, run: str) -> None:
+    made(working, run, "trends", {})
+    for name in ("category", "product_id"):
+        assert get(working, f"/v1/runs/{run}/trends.json?{name}=").ok()["data"] == []
+    refused = get(working, f"/v1/runs/{run}/category_trends.json?product_id=1")
+    assert (refused.status, "no column product_id" in refused.json()["detail"]) == (422, True)
+
+
+def test_a_schedule_reads_places_only(working: LiveDoor) -> None:
+    place = {"place": str(HOMES[working.url] / "lines.parquet")}
+    kept = upload(working, written(CATALOG, "write_csv"), CSV).json()["id"]
+    for sales in ({"catalog": {"upload": kept}}, {"stock": {"upload": kept}}):
+        asked = {"name": "weekly", "cron": "0 6 * * 1", "run": {"source": place, "sales": sales}}
+        refused = send(working, "POST", "/v1/schedules", asked)
+        assert refused.status == 422
+        assert "reads places" in refused.json()["detail"]
+
+
+def test_lines_without_a_column_of_ours_fail_the_job_and_say_so(working: LiveDoor) -> None:
+    given = upload(working, b"a,b\n1,2\n", CSV).json()["id"]
+    job = over(working, send(working, "POST", "/v1/runs",
+                             {"source": {"upload": given}, "sales": {}}))  # fmt: skip
+    assert job["error"]["code"] == "invalid_input"
+    assert "No column is known here: 'a', 'b'" in job["error"]["detail"]
 
 
 def test_a_preview_of_order_lines_knows_their_columns(working: LiveDoor) -> None:

@@ -152,7 +152,7 @@ def test_keys_open_what_their_scopes_say(keyed: tuple[Door, dict[str, str]]) -> 
     for name, one in ENDPOINTS.items():
         if one.scope is None:
             continue
-        path = one.path.replace("{format}", "json")
+        path = one.path.replace("{format}", "json").replace("{table}", "trends")
         path = re.sub(r"{\w+}", "nope", path)
         for scope, header in made.items():
             status = send(door, one.method, path, {}, **header).status

@@ -49,6 +49,7 @@ Counted = tuple[
     list[str] | None, str | None, None, str | None, str | None, str | None, str | None, str
 ]
 """The options of `counting`, in its order; there is no stock."""
+TABLES = {"product_id": "trends", "category": "category_trends"}
 STYLES = {"rising": "green", "falling": "dark_orange"}
 SHOWN = 12
 
@@ -77,13 +78,12 @@ def trends(
     with busy(f"Looking for trends in {_named(file, run)}"):
         if run:
             _refuse_counting(counted, engine)
+            if by not in TABLES:
+                raise InputError(f"by is {excerpt(by)}.", "It is product_id or category.")
             weeks, made = _of_run(run, "trends", out_of_stock=out_of_stock)
-            found = made.get({"product_id": "trends", "category": "category_trends"}.get(by, by))
-            if found is None:
-                raise InputError(
-                    f"There are no trends by {excerpt(by)}.",
-                    "--by is product_id, or category where products have one.",
-                )
+            if TABLES[by] not in made:
+                raise InputError("No product of this run has a category.", "Leave --by out.")
+            found = made[TABLES[by]]
         else:
             weeks = _weekly(file, counted, out_of_stock, engine)
             found = found_in(weeks, by=by)  # type: ignore[arg-type]  # It says what it may be.

@@ -36,7 +36,10 @@ WHAT = (ANALYSIS, *KINDS)
 """What a job makes."""
 OVER = ("succeeded", "failed", "cancelled")
 VERSION = "1"
-"""Of the requests that jobs carry; a program of another version leaves them alone."""
+"""Of the requests that jobs carry: it changes where a program would take one for another.
+
+A program leaves requests of another version alone. Kinds that are new need none: an older
+program cannot open the database that they came with."""
 
 for _name in ("dbos", "sqlalchemy.pool"):
     logging.getLogger(_name).setLevel(logging.ERROR)

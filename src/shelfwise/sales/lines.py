@@ -10,7 +10,7 @@ import polars as pl
 
 from shelfwise.cells import Rejection, refuse_currencies
 from shelfwise.columns import LINES
-from shelfwise.engines.failures import failures, unchanged
+from shelfwise.engines.failures import Stamp, failures, stamp, unchanged
 from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, excerpt
 from shelfwise.pipeline.aggregate import aggregate, marked, marks_of
@@ -57,6 +57,8 @@ class Sold:
     by: str = "product_id"
     lines: Any = field(default=None, repr=False)
     """The lines that count, where they are: product_id, date, quantity, revenue, customer."""
+    read_from: tuple[Any, Stamp] = field(default=(None, {}), repr=False)
+    """The place that the lines were read from, and its files as they were then."""
     _keeper: Any = field(default=None, repr=False)
 
     @property
@@ -123,10 +125,12 @@ def from_sales(
         1
     """
     with failures(lines), unchanged(lines):
+        before = stamp(lines)
         frame = opened(lines, columns, LINES, engine)
-        return _counted(frame, catalog, stock, rules or Rules(), period, dates, max_rejected, by,
+        found = _counted(frame, catalog, stock, rules or Rules(), period, dates, max_rejected, by,
             find_duplicates, last_price,
         )  # fmt: skip
+        return replace(found, read_from=(lines if before else None, before))
 
 
 def _counted(
@@ -196,7 +200,7 @@ def _counted(
         set_aside,
         by,
         _that_count(frame),
-        keeper,
+        _keeper=keeper,
     )
 
 

@@ -12,7 +12,7 @@ from shelfwise.cells import Rejection
 from shelfwise.columns import LINES, Column, resolve
 from shelfwise.engines import files, frames, spark, urls
 from shelfwise.engines.frames import Engine
-from shelfwise.errors import InputError, Problem, RejectedRowsError
+from shelfwise.errors import InputError, Problem, RejectedRowsError, excerpt
 from shelfwise.pipeline.aggregate import valued
 from shelfwise.pipeline.check import EXAMINED, explain, is_bad, number_of, refuse_kinds
 from shelfwise.rules import Mark, Rules
@@ -44,6 +44,12 @@ def opened(
     renaming, _ = resolve(theirs, mapping, tuple(contract))
     known = {column.name for column in contract}
     names = {t: renaming.get(t, t) for t in theirs if renaming.get(t, t) in known}
+    if not names:
+        some = ", ".join(map(excerpt, map(str, theirs[:10])))
+        raise InputError(
+            f"No column is known here: {some}.",
+            f"It may have {', '.join(column.name for column in contract)}.",
+        )
     opened = frame.select(*(nw.col(theirs).alias(ours) for theirs, ours in names.items()))
     if isinstance(opened, nw.DataFrame):
         # Products come back in Polars, so rows of pandas and PyArrow are counted there too.

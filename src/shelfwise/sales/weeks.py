@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from shelfwise.columns import COLUMN, Column, plain
 from shelfwise.engines import frames
-from shelfwise.engines.failures import failures
-from shelfwise.errors import InputError, excerpt
-from shelfwise.pipeline.check import number_of
+from shelfwise.engines.failures import failures, refuse_changed
+from shelfwise.errors import InputError, NoWeekError, excerpt
+from shelfwise.pipeline.check import number_of, refuse_kinds
 from shelfwise.pipeline.dates import days
 from shelfwise.sales.lines import Sold, from_sales
 from shelfwise.sales.reading import LINE, collected, named_columns, opened
@@ -38,6 +38,12 @@ IN_WEEKS = (
     Column("in_stock", "boolean", "Whether it could be bought all week.", "masks"),
 )  # fmt: skip
 """The contract of rows that are weeks already."""
+
+OUT_OF_STOCK = (
+    LINE["product_id"],
+    Column("date", "date", "A day without stock.", "masks", required=True, aliases=("day",)),
+)
+"""The contract of days on which products could not be bought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,7 @@ def weekly(source: Any, *, out_of_stock: Any = None, **options: Any) -> Weekly:
     if isinstance(source, Weekly):
         if out_of_stock is None:
             return source
-        return replace(source, masked=_out_of_stock(out_of_stock, source.first, source.weeks))
+        return replace(source, masked=_out_of_stock(out_of_stock, source))
     if not isinstance(source, Sold):
         with failures(source):
             names = _names(source, options.get("engine"))
@@ -137,7 +143,10 @@ def weekly(source: Any, *, out_of_stock: Any = None, **options: Any) -> Weekly:
     elif options:
         raise InputError("The lines are counted already.", "Give the options to from_sales().")
     with failures(source.products):
-        return _summed(source, out_of_stock)
+        refuse_changed(*source.read_from)
+        found = _summed(source, out_of_stock)
+        refuse_changed(*source.read_from)
+        return found
 
 
 def _names(source: Any, engine: Any) -> list[str]:
@@ -173,9 +182,9 @@ def _summed(sold: Sold, out_of_stock: Any) -> Weekly:
     # A week with more returned than sold had no demand, not a negative one.
     floored = {n: nw.when(nw.col(n) > 0).then(nw.col(n)).otherwise(0.0) for n in sums}
     frame = frame.with_columns(**{n: floored[n] for n in ("units", "others") if n in sums})
-    masked = _out_of_stock(out_of_stock, first, weeks)
     frame = keeper.compute_once(frame)
-    return Weekly(frame, first, weeks, _about(products), masked, keeper)
+    found = Weekly(frame, first, weeks, _about(products), None, keeper)
+    return replace(found, masked=_out_of_stock(out_of_stock, found))
 
 
 def _without_one(lines: Any, weeks: int, keeper: Any) -> Any:
@@ -259,30 +268,42 @@ def whole_weeks(traded: list[dt.date], period: tuple[dt.date, dt.date]) -> tuple
         ends -= dt.timedelta(weeks=1)
     weeks = (ends - monday).days // 7
     if weeks < 1:
-        raise InputError(
+        raise NoWeekError(
             f"The lines run from {first} to {last}: there is no whole week in that.",
             "Weeks run from Monday to Sunday; give more lines.",
         )
     return monday, weeks
 
 
-def _out_of_stock(source: Any, first: dt.date, weeks: int) -> pl.DataFrame | None:
+def _out_of_stock(source: Any, within: Weekly) -> pl.DataFrame | None:
+    """The weeks of products with a day out of stock; days before and after are left out."""
     if source is None:
         return None
-    contract = (IN_WEEKS[0], Column("date", "date", "The day.", "masks", required=True))
-    frame = opened(source, None, contract)
-    missing = {"product_id", "date"} - set(frame.collect_schema().names())
-    if missing:
+    with failures(source):
+        frame = opened(source, None, OUT_OF_STOCK)
+        schema = frame.collect_schema()
+        missing = {column.name for column in OUT_OF_STOCK} - set(schema.names())
+        if missing:
+            raise InputError(
+                f"The days out of stock have no column {min(missing)}.",
+                "They have product_id and date.",
+            )
+        refuse_kinds({column.name: column for column in OUT_OF_STOCK}, schema)
+        text = nw.col("product_id").cast(nw.String).str.strip_chars()
+        given = frame.with_columns(product_id=text, _given=nw.col("date").cast(nw.String))
+        found = collected(days(given, "date"))
+    unknown = ~pl.col("product_id").is_in(within.products["product_id"].to_list())
+    wrong = found.filter(pl.col("date").is_null() | unknown.fill_null(True)).head(1)
+    if wrong.height:
+        row = wrong.row(0, named=True)
         raise InputError(
-            f"The days out of stock have no column {min(missing)}.",
-            "They have product_id and date.",
+            f"A day out of stock cannot be used: product {excerpt(row['product_id'] or '')}, date "
+            f"{excerpt(row['_given'] or '')}.",
+            "Each row has the id of a product that was sold, and a date such as 2026-03-31.",
         )
-    found = collected(days(frame, "date"))
-    week = (pl.col("date") - pl.lit(first)).dt.total_days() // 7
-    text = pl.col("product_id").cast(pl.String).str.strip_chars()
-    return found.select(text, week.alias("week")).filter(
-        pl.col("week").is_between(0, weeks - 1)
-    ).unique()  # fmt: skip
+    week = (pl.col("date") - pl.lit(within.first)).dt.total_days() // 7
+    inside = found.select("product_id", week.alias("week"))
+    return inside.filter(pl.col("week").is_between(0, within.weeks - 1)).unique()
 
 
 def _of_weeks(source: Any, options: dict[str, Any]) -> Weekly:

@@ -87,6 +87,8 @@ def as_request(asked: NewRun, origin: str = "api") -> dict[str, Any]:
             raise InputError(f"sales.by is {excerpt(sales.by)}.", f"It is one of {', '.join(BY)}.")
         _must_be_day("sales.from", sales.first_day)
         _must_be_day("sales.to", sales.last_day)
+        if (sales.first_day or "") > (sales.last_day or "9999"):
+            raise InputError(f"sales.from is {sales.first_day}, after sales.to.")
         for name, source in (("catalog", sales.catalog), ("stock", sales.stock)):
             if source is not None:
                 found["sales"][name] = source_of(source, f"sales.{name}")

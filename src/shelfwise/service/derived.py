@@ -99,15 +99,17 @@ def make_elasticity(run_id: str) -> Response:
 
 def _start(run_id: str, kind: Kind, asked: Making | Forecasting) -> Response:
     query()
-    run = store().runs.get(run_id)
-    store().runs.weeks(run)  # Refused at once where it has none.
-    carried: dict[str, Any] = msgspec.to_builtins(asked) | {"make": kind, "run": run.id}
-    if asked.out_of_stock is not None:
-        carried["out_of_stock"] = source_of(asked.out_of_stock, "out_of_stock")
-    with once(msgspec.json.encode(carried)) as attempt:
+    # What `latest` is may change before a request is sent again under its key.
+    with once(msgspec.json.encode(asked)) as attempt:
+        if attempt.repeated:
+            return accepted(jobs().get(attempt.result_id))
+        run = store().runs.get(run_id)
+        store().runs.must_have_weeks(run)
+        carried: dict[str, Any] = msgspec.to_builtins(asked) | {"make": kind, "run": run.id}
+        if asked.out_of_stock is not None:
+            carried["out_of_stock"] = source_of(asked.out_of_stock, "out_of_stock")
         job = jobs().enqueue(carried, attempt.result_id)
-        if not attempt.repeated:
-            audited("job.start", job.id)
+        audited("job.start", job.id)
     return accepted(job)
 
 
@@ -143,7 +145,8 @@ def get_derived(run_id: str, table: Name, format: str) -> Response:
     options = query()
     run = store().runs.get(run_id)
     found = store().derived.get(run, table)
-    equal = {name: options[name] for name in ("product_id", "category", "trend") if options[name]}
+    filters = {name: options[name] for name in ("product_id", "category", "trend")}
+    equal = {name: value for name, value in filters.items() if value is not None}
     asked = Query(equal=equal, sort=options["sort"])
     if format == "json":
         rows, following = page(

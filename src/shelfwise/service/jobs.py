@@ -152,8 +152,10 @@ def add_schedule() -> Response:
     """Add a schedule."""
     query()
     asked = body_as(NewSchedule)
-    if asked.run.source.place is UNSET:
-        raise InputError("A schedule reads a place.", "An upload is gone after a week.")
+    sales = asked.run.sales
+    for source in (asked.run.source, sales and sales.catalog, sales and sales.stock):
+        if source and source.place is UNSET:
+            raise InputError("A schedule reads places.", "An upload is gone after a week.")
     carried = as_request(asked.run, "schedule")
     found = jobs().add_schedule(asked.name, asked.cron, carried, asked.time_zone)
     audited("schedule.add", found.name, cron=found.cron)

@@ -120,15 +120,35 @@ def _scored_product() -> dict[str, Any]:
 
 def _joined(name: str) -> dict[str, Any]:
     """A column of what was made of a run's order lines, null where it says nothing."""
-    where = "Products of runs only, where this was made of their order lines."
+    where = "Only of runs of order lines of which this was made."
     if name == "trend":
         told = " ".join(f"{trend}: {meaning}" for trend, meaning in TRENDS.items())
-        kinds: dict[str, Any] = OR_NULL | {"enum": [*TRENDS, None]}
-        return kinds | {"description": f"{told} {where}"}
-    kind = (
-        "string" if name.endswith("reason") else "integer" if name.endswith("weeks") else "number"
-    )
-    return {"type": [kind, "null"], "description": where}
+        return OR_NULL | {"enum": [*TRENDS, None], "description": f"{told} {where}"}
+    text = name.endswith(("reason", "warning"))
+    kind = "string" if text else "integer" if name.endswith("weeks") else "number"
+    return {"type": [kind, "null"], "description": f"{JOINED_MEANINGS[name]} {where}"}
+
+
+JOINED_MEANINGS = {
+    "growth": "Change a year, as a share.",
+    "growth_low": "Lower end of its 95 % interval.",
+    "growth_high": "Upper end of its 95 % interval.",
+    "p_value": "Of the test for a trend, two-sided.",
+    "q_value": "The same after Benjamini-Hochberg over all products.",
+    "shift": "The last 13 weeks against what was usual, as a share, where that is confirmed.",
+    "trend_reason": "Why there is no trend, or only an indication.",
+    "forecast_weeks": "The horizon of the forecast.",
+    "forecast_expected": "Units expected over the horizon.",
+    "forecast_q5": "Units that it sells at least with a probability of 95 %.",
+    "forecast_q50": "The median of the units over the horizon.",
+    "forecast_q95": "Units that it sells at most with a probability of 95 %.",
+    "forecast_reason": "Why there is no forecast.",
+    "elasticity": "Percent that units change where the price is one percent higher.",
+    "elasticity_low": "Lower end of its 90 % interval.",
+    "elasticity_high": "Upper end of its 90 % interval.",
+    "elasticity_reason": "Why there is no elasticity.",
+    "elasticity_warning": "It is an association, not what a change of price would do.",
+}
 
 
 def _summary() -> dict[str, Any]:

@@ -37,7 +37,7 @@ from shelfwise.source import Source, from_records, open_source
 
 api = Blueprint("scoring", __name__)
 SMALL = 512 * 1024
-"""Bytes of a body, some 5,000 products, below which requests take turns; see `_turn`."""
+"""Bytes of JSON, some 5,000 products, below which requests take turns; see `_turn`."""
 _small = Lock()
 TABLES = [media.TYPES[kind] for kind in ("csv", "ndjson", "parquet", "arrow")]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -146,13 +146,14 @@ def _as_job(kind: str, options: dict[str, Any], write: Callable[[Path], None]) -
         return accepted(jobs().enqueue(as_request(asked), attempt.result_id))
 
 
-def _turn(size: int) -> AbstractContextManager[object]:
-    """Where the body of a request is small, no other small one is computed meanwhile.
+def _turn(kind: str, sent: _Sent) -> AbstractContextManager[object]:
+    """Where a body of JSON is small, no other small one is computed meanwhile.
 
     Its computation is thousands of calls too short to let others work beside them. Two such
-    requests would fight for Python's lock call by call, and each take twice as long.
+    requests would fight for Python's lock call by call, and each take twice as long. Of other
+    media the size does not tell how much work they are.
     """
-    return _small if size < SMALL else nullcontext()
+    return _small if kind == "json" and len(sent.body) < SMALL else nullcontext()
 
 
 def _at_once(
@@ -163,7 +164,7 @@ def _at_once(
         return _saved(kind, wanted, sent, options, settings)
     idempotency_key()  # It has no work here, but a wrong one is a mistake all the same.
     model = _model(options)
-    with _turn(len(sent.body)):
+    with _turn(kind, sent):
         source, valid = _opened(kind, sent, model, options, settings)
         if options["label"]:  # Of rows enough for a job it is the job's.
             raise InputError("label goes with save=1.")
@@ -180,7 +181,7 @@ def _saved(
         # An alias may point elsewhere by now; the answer is that of the run that was kept.
         again = attempt.repeated and options["model"]
         model = store().runs.get(attempt.result_id).model if again else _model(options)
-        with _turn(len(sent.body)):
+        with _turn(kind, sent):
             source, _ = _opened(kind, sent, model, options, settings)
             analysis = _scored(source, model, options, settings)
         kept = store().runs.save(

@@ -7,6 +7,7 @@ Each is a Parquet file named by its hash, as the results are.
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,13 +20,14 @@ from shelfwise.sales.weeks import Weekly, weekly
 from shelfwise.store.database import Database, now
 from shelfwise.store.results import Results
 from shelfwise.store.runs import LATEST, WEEKS, Run, Runs
-from shelfwise.store.schema import derived_tables
+from shelfwise.store.schema import derived_tables, runs
 
 Kind = Literal["trends", "forecast", "elasticity"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Name = Literal["trends", "category_trends", "forecast", "elasticity"]
 NAMES: tuple[Name, ...] = get_args(Name)
 DIGITS = 6
+ROW_GROUP = 16_384
 HORIZON = 13
 """Weeks of a forecast, where nobody says how many."""
 
@@ -41,7 +43,7 @@ JOINED: dict[Kind, dict[str, str]] = {
     },
     "elasticity": {
         "elasticity": "elasticity",
-        **{name: f"elasticity_{name}" for name in ("low", "high", "reason")},
+        **{name: f"elasticity_{name}" for name in ("low", "high", "reason", "warning")},
     },
 }  # fmt: skip
 """Which columns of a table join the products of its run, and what they are called there."""
@@ -95,9 +97,10 @@ class DerivedTables:
                 return found
         run_id = run if isinstance(run, str) else run.id
         kind = name.removeprefix("category_")
+        command = "" if kind == "elasticity" else f", or `shelfwise {kind} --run {run_id}`"
         raise NotFoundError(
             f"Nobody has made {name.replace('_', ' ')} of run {run_id} yet.",
-            f"POST /v1/runs/{run_id}/{kind}, or `shelfwise {kind} --run {run_id}`.",
+            f"POST /v1/runs/{run_id}/{kind}{command}.",
         )
 
     def make(
@@ -120,6 +123,7 @@ class DerivedTables:
 
         Raises:
             InputError: The run has no weeks, or the options do not fit.
+            NotFoundError: There is no such run, or it was deleted meanwhile.
             MissingExtraError: A forecast needs statsforecast.
         """
         run = self._runs.get(run) if isinstance(run, str) else run
@@ -127,35 +131,55 @@ class DerivedTables:
         about = {"weeks_out_of_stock": 0 if weeks.masked is None else weeks.masked.height}
         if kind == "forecast":
             about["horizon"] = horizon
-        made = _made(kind, weeks, horizon, progress)
-        for name, rows in made.items():
-            self._put(run.id, name, rows, about)
-        return [table for table in self.all(run) if table.name in made]
+        try:
+            made = _made(kind, weeks, horizon, progress)
+        except FileNotFoundError as error:
+            raise _deleted(run) from error
+        return self._put(run, made, about)
 
     def beside(self, run: str | Run = LATEST) -> "Beside":
         """What was made of a run, as it joins the products."""
         return Beside([table for table in self.all(run) if table.name in JOINED])
 
-    def _put(self, run_id: str, name: Name, rows: pl.DataFrame, about: Mapping[str, Any]) -> None:
-        def write(path: Path) -> int:
-            rows.write_parquet(path, compression="zstd")
-            return rows.height
-
+    def _put(
+        self, run: Run, made: Mapping[Name, pl.DataFrame], about: Mapping[str, Any]
+    ) -> list[Derived]:
+        """Keep tables instead of those of the same names, all of them or none."""
         for _ in range(3):
-            artifact = self._results.publish(write)
+            files = {name: self._results.publish(partial(_write, rows))
+                     for name, rows in made.items()}  # fmt: skip
+            at = now()
             with self._database.write() as connection:
                 self._database.lock(connection)
-                if not self._results.name(connection, artifact):
+                known = sa.select(runs.c.id).where(runs.c.id == run.id)
+                if connection.execute(known).first() is None:
+                    raise _deleted(run)
+                if not all(self._results.name(connection, file) for file in files.values()):
                     continue  # The same content was swept with another run meanwhile.
-                place = (derived_tables.c.run_id == run_id) & (derived_tables.c.name == name)
-                connection.execute(derived_tables.delete().where(place))
-                values = {"run_id": run_id, "name": name, "results": artifact.sha256,
-                          "about": dict(about), "created_at": now()}  # fmt: skip
-                connection.execute(derived_tables.insert().values(values))
-                gone = self._results.release(connection)
-            self._results.sweep(self._database, gone)
-            return
-        raise StoreError("The table was removed while it was saved.", "Try again.")
+                mine = derived_tables.c.run_id == run.id
+                connection.execute(
+                    derived_tables.delete().where(mine, derived_tables.c.name.in_(files))
+                )
+                rows = [
+                    {"run_id": run.id, "name": name, "results": file.sha256, "about": about,
+                     "created_at": at}
+                    for name, file in files.items()
+                ]  # fmt: skip
+                connection.execute(derived_tables.insert(), rows)
+                # Whoever reads one of those before may finish: they are swept after a day.
+                self._results.rest(self._results.release(connection))
+            return [Derived(name, at, about, file.sha256, self._results.path(file.sha256))
+                    for name, file in files.items()]  # fmt: skip
+        raise StoreError("The tables were removed while they were saved.", "Try again.")
+
+
+def _deleted(run: Run) -> NotFoundError:
+    return NotFoundError(f"Run {run.id} was deleted meanwhile.")
+
+
+def _write(rows: pl.DataFrame, path: Path) -> int:
+    rows.write_parquet(path, compression="zstd", row_group_size=ROW_GROUP)
+    return rows.height
 
 
 class Beside:
@@ -166,24 +190,32 @@ class Beside:
         self.columns = [name for _, columns in self._tables for name in columns.values()]
         self.sha256 = [table.sha256 for table in tables]
 
-    def joined(self, products: pl.LazyFrame) -> pl.LazyFrame:
-        """The products, in their order, with the columns; null where a table lacks a product."""
+    def joined(self, products: pl.LazyFrame, ids: Sequence[str] | None = None) -> pl.LazyFrame:
+        """The products, in their order, with the columns; null where a table lacks a product.
+
+        With the `ids` of all of them only the rows of these are read.
+        """
         there = products.collect_schema().names()
         products = products.with_columns(pl.col("product_id").cast(pl.String).alias(_KEY))
         for table, columns in self._tables:
+            rows = table.scan()
+            if ids is not None:
+                rows = rows.filter(pl.col("product_id").is_in(ids))
             named = [pl.col(theirs).alias(ours) for theirs, ours in columns.items()
                      if ours not in there]  # fmt: skip
-            some = table.scan().select(pl.col("product_id").alias(_KEY), *named)
+            some = rows.select(pl.col("product_id").alias(_KEY), *named)
             products = products.join(some, on=_KEY, how="left", maintain_order="left")
         return products.drop(_KEY)
 
     def of_rows(self, rows: pl.DataFrame, *, full: bool) -> list[dict[str, Any]]:
-        """The columns of some products; numbers with 6 digits that count, unless `full`."""
+        """The columns of some products; shares with 6 digits that count, unless `full`."""
         if not self.columns:
             return [{}] * rows.height
-        found = self.joined(rows.lazy().select("product_id")).select(self.columns).collect()
+        ids = rows["product_id"].cast(pl.String).to_list()
+        found = self.joined(rows.lazy().select("product_id"), ids).select(self.columns).collect()
         if not full:
-            found = found.with_columns(cs.float().round_sig_figs(DIGITS))
+            units = cs.starts_with("forecast_") & cs.float()
+            found = found.with_columns((cs.float() - units).round_sig_figs(DIGITS), units.round(2))
         return found.to_dicts()
 
 

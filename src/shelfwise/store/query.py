@@ -62,7 +62,8 @@ def page(
 ) -> tuple[pl.DataFrame, int | None]:
     """Up to `limit` products, and where the next page begins (None: there is none).
 
-    Results never change, so a place in them stays what it is. In the order of the rank
+    Results never change, so a place in them stays what it is; only where trends are made anew
+    between two pages, the order by them may. In the order of the rank
     it is the row in the file: what comes before it is not read, and of what comes after it
     the columns that are filtered by, as far as the page needs; whole rows only around it.
     """
@@ -127,7 +128,7 @@ def _filtered(products: pl.LazyFrame, query: Query) -> pl.LazyFrame:
     for name, value in query.equal.items():
         column = FILTERS[name]
         if column not in columns:
-            raise InputError(f"These products have no column {column}.", "Leave the filter out.")
+            raise InputError(f"There is no column {column} here.", "Leave the filter out.")
         products = products.filter(pl.col(column).cast(pl.String) == value)
     if query.flag:
         flags = pl.col("flags").str.split(" ")
@@ -147,7 +148,7 @@ def _ordered(products: pl.LazyFrame, sort: str) -> pl.LazyFrame:
     if column not in products.collect_schema():
         raise InputError(
             f"There is no column {excerpt(column)} to sort by.",
-            "Sort by a column of the products, such as -revenue or name.",
+            "Sort by one that the rows have; a - before it puts the largest first.",
         )
     # The rank decides between equals, because rows come in its order.
     return products.sort(column, descending=largest_first, nulls_last=True, maintain_order=True)

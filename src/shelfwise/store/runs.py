@@ -15,7 +15,14 @@ import sqlalchemy as sa
 from shelfwise.analysis import Analysis
 from shelfwise.engines import parquet
 from shelfwise.engines.failures import masked
-from shelfwise.errors import InputError, NotFoundError, OutputError, StoreError, excerpt
+from shelfwise.errors import (
+    InputError,
+    NotFoundError,
+    NoWeekError,
+    OutputError,
+    StoreError,
+    excerpt,
+)
 from shelfwise.model import Model
 from shelfwise.notices import Notice
 from shelfwise.sales import Sold
@@ -256,12 +263,8 @@ class Runs:
             return pl.DataFrame(schema=_REJECTED)
         return pl.read_parquet(self._results.must_exist(name))
 
-    def weeks(self, run: str | Run = LATEST) -> Weekly:
-        """The weekly sums of a run that was made of order lines.
-
-        Raises InputError where it was not, or the lines cover no whole week.
-        """
-        run = self.get(run) if isinstance(run, str) else run
+    def must_have_weeks(self, run: Run) -> Mapping[Any, Any]:
+        """What the database knows of a run's weekly sums; InputError where it has none."""
         place = (derived_tables.c.run_id == run.id) & (derived_tables.c.name == WEEKS)
         with self._database.read() as connection:
             row = connection.execute(sa.select(derived_tables).where(place)).mappings().first()
@@ -272,6 +275,15 @@ class Runs:
                 "Analyze order lines and keep that run: `sales` in POST /v1/runs, or "
                 "`shelfwise analyze --sales FILE --save`.",
             )
+        return row
+
+    def weeks(self, run: str | Run = LATEST) -> Weekly:
+        """The weekly sums of a run that was made of order lines.
+
+        Raises InputError where it was not, or the lines cover no whole week.
+        """
+        run = self.get(run) if isinstance(run, str) else run
+        row = self.must_have_weeks(run)
         products = self.products(run)
         texts = ["product_id", "name"]
         known = products.select(pl.col(texts).cast(pl.String), _category(products))
@@ -345,7 +357,7 @@ def _weeks_of(sold: Sold | None) -> _Weeks | None:
         return None
     try:
         sums = weekly(sold)
-    except InputError:
+    except NoWeekError:
         return None
     if not parquet.can_keep(sums.frame):
         log.warning("the weeks stay on Spark: they are too many to keep in a file")
