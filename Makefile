@@ -68,8 +68,7 @@ COMPILE = .venv-lock/bin/uv pip compile -q --universal --python-version 3.11 --u
 	--fork-strategy fewest --generate-hashes --no-emit-index-url --no-header --no-annotate
 lock: .venv-lock/.installed ## Pin the newest fitting versions in requirements/.
 	$(COMPILE) pyproject.toml --extra all --group dev -o requirements/dev.txt
-	$(COMPILE) pyproject.toml --extra serve --extra postgres --extra otel --extra forecast --extra excel \
-		-c requirements/dev.txt -o requirements/serve.txt
+	$(COMPILE) pyproject.toml --extra all -c requirements/dev.txt -o requirements/serve.txt
 	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(COMPILE) pyproject.toml --group pandas3 -o requirements/pandas3.txt
 	$(COMPILE) pyproject.toml --extra all --group engines -c requirements/dev.txt \

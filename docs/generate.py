@@ -330,7 +330,7 @@ def command_line() -> str:
     parts = [f"# Command line\n{app.info.help}\n`shelfwise --version` shows the version.\n"]
     for name, command in _commands(group):
         arguments = [p for p in command.params if p.param_type_name == "argument"]
-        options = [p for p in command.params if p.param_type_name == "option"]
+        options = [p for p in command.params if p.param_type_name == "option" and not p.hidden]
         usage = " ".join([f"shelfwise {name}", *(p.name.upper() for p in arguments)])
         usage += " [OPTIONS]" if options else ""
         parts.append(f"## {name}\n{command.help}\n\n```sh\n{usage}\n```\n")

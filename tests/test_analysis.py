@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import shelfwise
-from kinds import Engine
+from kinds import Engine, shop
 from reference import judge, score_of, tiers, units_to_high, winsor
 from shelfwise import analyze
 from shelfwise.errors import InputError, NotFoundError, RejectedRowsError, UnreadableError
@@ -630,6 +630,44 @@ def test_wildcards_in_a_name_are_taken_as_they_stand(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text, encoding="utf-8")
     products = analyze(tmp_path / "shop[1].csv").products
     assert products["name"][0].startswith("Gießkanne")
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "json", "parquet", "arrow", "xlsx"])
+@pytest.mark.parametrize("engine", [None, "duckdb"])
+@pytest.mark.parametrize("place", ["shop", "shop/part*"])
+def test_a_folder_or_a_pattern_is_its_files_together(
+    tmp_path: Path, kind: str, engine: Any, place: str
+) -> None:
+    whole = pl.DataFrame(shop(30))
+    how = {"arrow": "write_ipc", "xlsx": "write_excel"}.get(kind, f"write_{kind}")
+    (tmp_path / "shop").mkdir()
+    for n in range(3):
+        getattr(whole[10 * n : 10 * n + 10], how)(tmp_path / "shop" / f"part{n}.{kind}")
+    found = analyze(tmp_path / place, engine=engine)
+    expected = analyze(whole)
+    native = found.products.pl() if engine else found.products
+    ids = [str(one) for one in native["product_id"].to_list()]
+    if engine is None:
+        assert ids == [str(one) for one in whole["product_id"]]
+    scores = dict(zip(ids, native["performance_score"].to_list(), strict=True))
+    assert scores == pytest.approx(
+        {str(r["product_id"]): r["performance_score"] for r in expected.products.to_dicts()}
+    )
+
+
+def test_a_bad_row_of_a_folder_and_an_empty_folder_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    with pytest.raises(NotFoundError, match="no file of a known kind"):
+        analyze(folder)
+    with pytest.raises(NotFoundError, match="No file fits"):
+        analyze(tmp_path / "shop*.csv")
+    rows = pl.DataFrame(shop(20))
+    rows[:10].write_csv(folder / "a.csv")
+    rows[10:].with_columns(price=pl.lit("dear")).write_csv(folder / "b.csv")
+    with pytest.raises(RejectedRowsError) as caught:
+        analyze(folder)
+    assert caught.value.problems[0].pointer == "/10/price"
 
 
 # Groups beside files and lists

@@ -350,7 +350,12 @@ WRONG: dict[str, tuple[list[str], int, list[str]]] = {
     "no such file": (["analyze", "none.csv"], 4, ["none.csv"]),
     "no such JSON file": (["analyze", "none.json"], 4, ["none.json"]),
     "no such product": (["explain", "shop.csv", "x9"], 4, ["x9"]),
-    "folder instead of a file": (["analyze", "folder.csv"], 3, ["folder.csv"]),
+    "a URL to write to": (
+        ["analyze", "shop.csv", "-o", "s3://shop/out.parquet"],
+        9,
+        ["only Spark writes there"],
+    ),
+    "folder without a file": (["analyze", "folder.csv"], 4, ["folder.csv"]),
     "unknown ending": (["analyze", "shop.docx"], 3, ["shop.docx", ".parquet"]),
     "not JSON": (["analyze", "broken.json"], 3, ["byte"]),
     "not Parquet": (["analyze", "broken.parquet"], 3, ["broken.parquet"]),

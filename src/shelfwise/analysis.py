@@ -68,7 +68,7 @@ class Analysis:
 
     @property
     def profile(self) -> Profile:
-        """How the products were scored: `analyze(source, profile=a.profile)` repeats it."""
+        """How the products were scored; with the same tiering, period and groups it repeats it."""
         return self.model.profile
 
     @property

@@ -97,12 +97,16 @@ def _counted(sample: pl.DataFrame) -> tuple[list[dict[str, str]], list[str]]:
 def _sample(path: Path, kind: str, most_bytes: int) -> tuple[pl.DataFrame, list[str]]:
     if kind == "csv":
         with path.open("rb") as file:
-            separator, _ = files.header_line(file.readline(1_000_000), "The file")
+            separator, names = files.header_line(file.readline(1_000_000), "The file")
         letters = "utf8-lossy" if files.encoding(path) == "utf-8" else "cp1252"
         options: dict[str, Any] = {"separator": separator, "infer_schema": False}
         try:
             rows = pl.read_csv(path, n_rows=SAMPLE, encoding=letters, **options)
         except pl.exceptions.PolarsError as error:
+            with path.open("rb") as file:
+                begun = file.read(BEGINNING).decode(files.encoding(path), "replace")
+            if trouble := files.csv_trouble(begun, separator, len(names), "The CSV"):
+                raise trouble from error
             line = (str(error).strip().splitlines() or ["damaged"])[0]
             raise InputError(f"The CSV cannot be read: {line[:200]}.") from error
         return rows, files.guessed(path)

@@ -111,7 +111,7 @@ SETTINGS = (
     Setting("secret_key", "", _key, "Key that signs saved models; made at first use.", secret=True),
     Setting("api_key", "", _key, "The key that a request must carry; none: no key.", secret=True),
     Setting("model", None, Path, "A saved model (.json or .joblib) to score against, no fit."),
-    Setting("max_rows", 250_000, _count, "Rows in one request; more get 413."),
+    Setting("max_rows", 250_000, _count, "Rows that are scored at once; more become a job."),
     Setting("max_body_bytes", 32 * 2**20, _count, "Bytes in one request body, unpacked."),
     Setting("max_upload_rows", 10_000_000, _count, "Rows that a job may analyze; more fail."),
     Setting("max_upload_bytes", 2**30, _bytes, "Size of an upload, unpacked; more gets 413."),

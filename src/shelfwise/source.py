@@ -158,6 +158,8 @@ def _open_path(source: str | Path, engine: Engine | None) -> tuple[Any, list[str
     path = Path(source)
     if str(path) == "-":
         return _from_input(files.read_bytes(path))
+    if files.names_many(path):
+        return _open_many(path, engine)
     kind = files.kind_of(path)
     if kind in ("json", "ndjson"):
         return decode.rows_of(files.read_bytes(path), lines=kind == "ndjson"), []
@@ -166,6 +168,15 @@ def _open_path(source: str | Path, engine: Engine | None) -> tuple[Any, list[str
     relation = files.open_relation(path, kind, keep=engine == "duckdb")
     supposed = files.guessed(path) if kind == "csv" else []
     return relation if engine == "duckdb" else files.collect(relation, path), supposed
+
+
+def _open_many(path: Path, engine: Engine | None) -> tuple[Any, list[str]]:
+    """All files of a folder, or those that a pattern fits, one after the other."""
+    first = files.expanded(path)[0]
+    opened = files.open_many(path, keep=engine == "duckdb")
+    supposed = files.guessed(first) if files.kind_of(first) == "csv" else []
+    in_memory = engine == "duckdb" or isinstance(opened, pl.DataFrame)
+    return opened if in_memory else files.collect(opened, path), supposed
 
 
 def _from_input(body: bytes) -> tuple[Any, list[str]]:

@@ -125,9 +125,10 @@ def many_rows(rows: int) -> bytes:
 REFUSED = {
     "empty csv": (CSV, b"", 400),
     "csv of a header": (CSV, b"product_id,name,price,units_sold,stock\n", 422),
-    "ragged csv": (CSV, b"product_id,name,price,units_sold,stock\n1,a,2,3,4,5,6\n", 400),
+    "ragged csv": (CSV, b"product_id,name,price,units_sold,stock\n1,a,2,3,4,5,6\n", 422),
     "utf-16 csv": (CSV, "product_id,name".encode("utf-16"), 400),
-    "csv that is latin-1": (CSV, "product_id,name,price\n1,é,2".encode("latin-1"), 400),
+    "an open quote": (CSV, b'product_id,name,price,units_sold,stock\n1,"a,2,3,4\n', 422),
+    "no letters": (CSV, b"product_id,name,price,units_sold,stock\n1,\x81\xff,2,3,4\n", 400),
     "csv without our columns": (CSV, b"a,b\n1,2\n", 422),
     "a column twice": (CSV, b"name,name\n1,2\n", 400),
     "json as ndjson": (NDJSON, b"[{}]", 422),
@@ -163,6 +164,35 @@ def test_files_that_do_not_fit_are_refused(door: Door, name: str) -> None:
     document = ask(door, body, kind).problem(status)
     assert len(document["detail"]) < 700
     assert ask(door, BODIES["csv"][1], CSV).status == 200  # It goes on.
+
+
+HEAD = "product_id,name,price,units_sold,stock\n"
+CAFE = f"{HEAD}1,Café,2,3,4\n2,Thé,3,4,5\n"
+
+
+def test_a_row_of_csv_that_does_not_fit_is_named_by_its_line(door: Door) -> None:
+    ragged = f'{HEAD}1,"two\nlines",2,3,4\n2,b,3,4,5,6\n'.encode()
+    assert "6 cells in line 4, and 5 in its header" in ask(door, ragged, CSV).problem(422)["detail"]
+    opened = f'{HEAD}1,a,2,3,4\n2,"b,3,4,5\n3,c,4,5,6\n'.encode()
+    assert "from line 3 on" in ask(door, opened, CSV).problem(422)["detail"]
+
+
+def test_letters_of_csv_are_found_or_declared(door: Door) -> None:
+    found = ask(door, CAFE.encode("cp1252"), CSV).ok()
+    assert found["data"][0]["name"] == "Café"
+    (told,) = [one for one in found["warnings"] if one["code"] == "csv_read_as"]
+    assert "Windows-1252" in told["message"]
+    for charset in ("iso-8859-1", "Windows-1252", "latin1"):
+        # What is declared counts, also where the bytes would be UTF-8 as well.
+        declared = ask(door, CAFE.encode("utf-8"), f"{CSV}; charset={charset}").ok()
+        assert declared["data"][0]["name"] == "CafÃ©"
+        assert ask(door, CAFE.encode("cp1252"), f"{CSV};charset={charset}").ok()["data"][1][
+            "name"] == "Thé"  # fmt: skip
+    ask(door, CAFE.encode("utf-16"), f"{CSV}; charset=utf-16").problem(415)
+    undefined = f"{HEAD}1,".encode() + b"\x81,2,3,4\n"
+    assert (
+        "no letter" in ask(door, undefined, f"{CSV}; charset=windows-1252").problem(400)["detail"]
+    )
 
 
 def test_damaged_files_never_end_the_server(door: Door) -> None:

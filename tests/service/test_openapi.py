@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from shelfwise.columns import COLUMNS
 from shelfwise.metrics import METRICS
 from shelfwise.service import create_app
+from shelfwise.service.openapi import document
 from shelfwise.settings import load_settings
 from shelfwise.store.query import FILTERS
 
@@ -250,3 +251,12 @@ def test_the_document_is_the_same_each_time(client: FlaskClient) -> None:
     first, second = (client.get("/openapi.json") for _ in range(2))
     assert first.data == second.data
     assert json.loads(first.data) == DOCUMENT
+
+
+def test_the_document_has_what_any_request_may_get() -> None:
+    for path, operations in document()["paths"].items():
+        for method, operation in operations.items():
+            if operation["security"] == [{}]:
+                continue
+            wanted = {"400", "401", "403", "429"} | ({"304"} if method == "get" else set())
+            assert wanted <= set(operation["responses"]), (method, path)

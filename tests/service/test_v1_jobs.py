@@ -3,9 +3,11 @@
 import gzip
 import io
 import json
+import sqlite3
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDoor]:
     (home / "secret.csv").write_bytes(BODY)
     (home / "open" / "link.csv").symlink_to(home / "secret.csv")
     variables = {
-        "SHELFWISE_SOURCES": str(home / "open"),
+        "SHELFWISE_SOURCES": f"{home / 'open'},sqlite:///{home / 'shop.db'}",
         "SHELFWISE_MAX_ROWS": "100",
         "SHELFWISE_MAX_BODY_BYTES": "20000",
         "SHELFWISE_MAX_UPLOAD_ROWS": "5000",
@@ -360,6 +362,37 @@ def test_a_triggered_and_a_timed_schedule_make_runs(working: LiveDoor) -> None:
     runs = [r for r in get(working, "/v1/runs?limit=1000").ok()["data"] if r["label"] == "Again"]
     assert {run["origin"] for run in runs} == {"schedule"}
     assert all(run["id"].isalnum() for run in runs)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pattern", "table"])
+def test_a_schedule_reads_a_folder_a_pattern_or_a_table(working: LiveDoor, kind: str) -> None:
+    home = HOMES[working.url]
+    parts = home / "open" / "parts"
+    parts.mkdir(exist_ok=True)
+    for n in range(2):
+        pl.DataFrame(shop(40)[20 * n : 20 * n + 20]).write_csv(parts / f"part{n}.csv")
+    place = {"folder": str(parts), "pattern": str(parts / "*.csv"), "table": table(home)}[kind]
+    name = f"reads_{kind}"
+    asked = {"name": name, "cron": "0 6 * * 1", "run": {"source": {"place": place}}}
+    made = send(working, "POST", "/v1/schedules", asked)
+    assert made.status == 201, made.body
+    job = over(working, send(working, "POST", f"/v1/schedules/{name}/trigger"))
+    assert job["state"] == "succeeded", job
+    assert get(working, f"/v1/runs/{job['run_id']}").ok()["products"] == 40
+
+
+def table(home: Path) -> str:
+    """The URL of a table of products in a database of SQLite."""
+    with closing(sqlite3.connect(home / "shop.db")) as connection:
+        connection.execute("DROP TABLE IF EXISTS products")
+        connection.execute(
+            "CREATE TABLE products (product_id INT, name TEXT, price REAL, units_sold REAL, "
+            "stock REAL)"
+        )
+        rows = [tuple(row.values())[:5] for row in shop(40)]
+        connection.executemany("INSERT INTO products VALUES (?, ?, ?, ?, ?)", rows)
+        connection.commit()
+    return f"sqlite:///{home / 'shop.db'}/products"
 
 
 def _scheduled(door: Door) -> list[dict[str, Any]]:

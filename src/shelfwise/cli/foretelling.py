@@ -170,6 +170,7 @@ def _weekly(
 def _kind(output: str | None, format: str | None) -> str:
     from shelfwise.engines import files
 
+    files.refuse_url(output)
     known = ("table", *files.OUTPUTS)
     kind = format or ("table" if output is None else
                       "csv" if output == "-" else files.kind_of(Path(output)))  # fmt: skip

@@ -11,9 +11,6 @@ from rich.markup import escape
 from shelfwise.cli.screen import busy, err, out, show_analysis, show_explanation
 from shelfwise.engines.failures import masked
 
-LARGE_FILE = 200 * 2**20
-"""Bytes above which a file is analyzed inside DuckDB instead of in memory."""
-
 File = Annotated[
     str, typer.Argument(help="CSV, JSON, NDJSON, Parquet, Arrow or XLSX; - reads stdin.")
 ]
@@ -270,10 +267,11 @@ def score(
 
     A large file is analyzed inside DuckDB, unless an engine is named.
     """
+    from shelfwise.engines import files
     from shelfwise.run import analyze as run
 
-    if engine is None and isinstance(file, str) and file != "-" and Path(file).exists():
-        engine = "duckdb" if _is_large(Path(file)) else None
+    if engine is None and isinstance(file, str) and files.is_large(file):
+        engine = "duckdb"
     return run(
         file,
         profile=profile,
@@ -295,12 +293,6 @@ def _model(reference: str | None) -> Any:
 
     with store() as kept:
         return kept.models.get(reference).model
-
-
-def _is_large(path: Path) -> bool:
-    from shelfwise.engines import files
-
-    return path.stat().st_size > LARGE_FILE and files.kind_of(path) in ("csv", "parquet")
 
 
 def _mapping(pairs: list[str] | None) -> dict[str, str]:
@@ -374,6 +366,7 @@ def _output_kind(output: str | None, format: str | None, engine: str | None) -> 
         if kind not in spark.KINDS:
             raise typer.BadParameter(f"Spark writes {', '.join(spark.KINDS)}, not {kind}.")
         return "spark"
+    files.refuse_url(output)
     known = ("table", *files.OUTPUTS)
     if format is None:
         if output is None:

@@ -15,8 +15,9 @@ from typing import IO, Any
 import polars as pl
 
 from shelfwise.engines import decode, frames
-from shelfwise.engines.failures import unreadable, writing
+from shelfwise.engines.failures import masked, unreadable, writing
 from shelfwise.errors import (
+    InputError,
     MissingExtraError,
     NotFoundError,
     OutputError,
@@ -41,6 +42,8 @@ KINDS = {
     ".xlsx": "xlsx",
 }
 OUTPUTS = ("csv", "json", "ndjson", "parquet", "arrow")
+LARGE = 200 * 2**20
+"""Bytes above which files are analyzed inside DuckDB instead of in memory."""
 
 
 def kind_of(path: Path) -> str:
@@ -113,10 +116,26 @@ def open_relation(path: Path, kind: str, *, keep: bool = False) -> Any:
         raise unreadable(path, error) from error
 
 
-def open_many(source: str | Path) -> Any:
+def names_many(path: Path) -> bool:
+    """Whether it is a folder, or a pattern and no file of that name."""
+    return path.is_dir() or (not path.exists() and any(sign in path.name for sign in "*?["))
+
+
+def is_large(source: str) -> bool:
+    """Whether a file, folder or pattern here is better analyzed inside DuckDB than in memory."""
+    path = Path(source)
+    if "://" in source or not (path.exists() or names_many(path)):
+        return False
+    paths = expanded(path)
+    size = sum(one.stat().st_size for one in paths)
+    return size > LARGE and {kind_of(one) for one in paths} <= {"csv", "parquet"}
+
+
+def open_many(source: str | Path, *, keep: bool = True) -> Any:
     """A frame or relation over a file, all files of a folder, or those a pattern fits.
 
-    The files are of one kind and have the same columns; CSV is kept in the engine.
+    The files are of one kind and have the same columns. With `keep` the rows of CSV stay in
+    the engine, to be read again, in any order.
     """
     paths = expanded(Path(source))
     kinds = {kind_of(path) for path in paths}
@@ -131,8 +150,8 @@ def open_many(source: str | Path) -> Any:
                    for path in paths]  # fmt: skip
         return pl.concat(frames_, how="diagonal_relaxed")
     if len(paths) == 1:
-        return open_relation(paths[0], kind, keep=True)
-    return _open_all(paths, kind)
+        return open_relation(paths[0], kind, keep=keep)
+    return _open_all(paths, kind, keep=keep)
 
 
 def expanded(source: Path) -> list[Path]:
@@ -142,7 +161,7 @@ def expanded(source: Path) -> list[Path]:
         if not known:
             raise NotFoundError(f"The folder {source} has no file of a known kind.")
         return known
-    if not source.exists() and any(sign in source.name for sign in "*?["):
+    if names_many(source):
         found = sorted(source.parent.glob(source.name))
         if not found:
             raise NotFoundError(f"No file fits {source}.")
@@ -177,10 +196,10 @@ def _read_json(path: Path, kind: str) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None, strict=False)
 
 
-def _open_all(paths: list[Path], kind: str) -> Any:
+def _open_all(paths: list[Path], kind: str, *, keep: bool) -> Any:
     import duckdb
 
-    connection = frames.connected()
+    connection = frames.connected(ordered=not keep)
     places = [_literal(path) for path in paths]
     try:
         if kind == "parquet":
@@ -197,6 +216,8 @@ def _open_all(paths: list[Path], kind: str) -> Any:
             columns=dict.fromkeys(names, "VARCHAR"), auto_detect=False, header=True,
             sep=separator, quotechar='"', escapechar='"',
         )  # fmt: skip
+        if not keep:
+            return relation
         relation.query("rows", "CREATE TEMP TABLE lines AS SELECT * FROM rows")
         return connection.table("lines")
     except duckdb.Error as error:
@@ -272,13 +293,51 @@ def _read_latin_1(path: Path) -> pl.DataFrame:
         raise unreadable(path, error) from error
 
 
-def parse_csv(body: bytes) -> tuple[pl.DataFrame, list[str]]:
-    """CSV from standard input, every column as text; and what was supposed of it."""
-    separator, _ = header_line(body.split(b"\n", 1)[0], "Standard input")
+def parse_csv(body: bytes, named: str = "Standard input") -> tuple[pl.DataFrame, list[str]]:
+    """CSV, every column as text; and what was supposed of it: separator and letters.
+
+    Raises InputError, which names the line, for a row with more cells than the header has
+    and for a quote that is never closed.
+    """
+    separator, names = header_line(body.split(b"\n", 1)[0], named)
+    supposed = separated(separator)
     try:
-        return pl.read_csv(body, separator=separator, infer_schema=False), separated(separator)
+        return pl.read_csv(body, separator=separator, infer_schema=False), supposed
     except pl.exceptions.PolarsError as error:
-        raise unreadable("Standard input", error) from error
+        complaint = error
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        try:
+            text = body.decode("cp1252")
+        except UnicodeDecodeError as error:
+            raise UnreadableError(
+                f"{named} is neither UTF-8 nor Windows-1252 at byte {error.start}."
+            ) from error
+        supposed += ["letters of Windows-1252"]
+    if trouble := csv_trouble(text, separator, len(names), named):
+        raise trouble from complaint
+    try:
+        return pl.read_csv(text.encode(), separator=separator, infer_schema=False), supposed
+    except pl.exceptions.PolarsError as error:
+        raise unreadable(named, error) from error
+
+
+def csv_trouble(text: str, separator: str, cells: int, named: str) -> InputError | None:
+    """What is wrong with the first row that has too many cells, or a quote left open."""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    line = 1
+    try:
+        for row in rows:
+            if len(row) > cells:
+                return InputError(
+                    f"{named} has {len(row)} cells in line {line}, and {cells} in its header.",
+                    f"Put quotes around a cell that holds {separator!r}.",
+                )
+            line = rows.line_num + 1
+    except csv.Error as error:
+        return InputError(f"{named} cannot be read from line {line} on: {error}.", "Mend a quote.")
+    return None
 
 
 def encoding(path: Path) -> str:
@@ -313,6 +372,15 @@ def read_frame(path: Path, kind: str) -> pl.DataFrame:
         if "fastexcel" in type(error).__module__:
             raise unreadable(path, error) from error
         raise
+
+
+def refuse_url(target: str | None) -> None:
+    """OutputError for a URL: only Spark writes to stores and tables."""
+    if target and "://" in target:
+        raise OutputError(
+            f"{masked(target)} is a URL; only Spark writes there.",
+            "Write a file here and copy it, or use --engine spark.",
+        )
 
 
 def write(frame: Any, target: str, kind: str) -> None:

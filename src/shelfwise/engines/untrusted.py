@@ -33,7 +33,7 @@ def read_table(kind: str, body: bytes, max_rows: int, max_bytes: int) -> tuple[A
     if kind == "csv":
         if body.count(b"\n") > max_rows + 1 and b'"' not in body:
             decode.refuse_beyond(body.count(b"\n"), max_rows)
-        frame, supposed = files.parse_csv(body.removeprefix(decode.BOM))
+        frame, supposed = files.parse_csv(body.removeprefix(decode.BOM), "The CSV")
     elif kind == "parquet":
         look_at_parquet(BytesIO(body), max_rows, max_bytes)
         frame = guarded(lambda: pl.read_parquet(BytesIO(body)), "Parquet")

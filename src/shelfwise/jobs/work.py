@@ -16,10 +16,10 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from shelfwise.engines import files, frames, urls
+from shelfwise.engines import files, frames
+from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, ShelfwiseError
 from shelfwise.rules import Rules
 from shelfwise.run import analyze
@@ -27,8 +27,6 @@ from shelfwise.sales import from_sales
 from shelfwise.store import Run, Store
 
 REPORT_SECONDS = 0.5
-LARGE_FILE = 200 * 2**20
-"""Bytes above which a file is analyzed inside DuckDB instead of in memory."""
 
 
 def done(store: Store, run_id: str, request: dict[str, Any]) -> Run:
@@ -45,7 +43,8 @@ def analyze_request(store: Store, run_id: str, request: dict[str, Any]) -> Run:
     say("reading")
     with reporting():
         source: Any = place
-        columns, engine = request.get("columns"), _engine(place)
+        columns = request.get("columns")
+        engine: Engine | None = "duckdb" if files.is_large(place) else None
         if request.get("sales"):
             source = _sold(store, place, columns, request["sales"])
             columns = engine = None  # What was counted has our names, where it was counted.
@@ -123,16 +122,6 @@ def _named(text: str) -> str:
 
 
 _NAMES: dict[str, str] = {}
-
-
-def _engine(place: str) -> Any:
-    if urls.is_url(place):
-        return None
-    path = Path(place)
-    many = path.is_dir() or any(sign in path.name for sign in "*?[")
-    size = sum(p.stat().st_size for p in files.expanded(path)) if many else path.stat().st_size
-    kinds = {files.kind_of(p) for p in (files.expanded(path) if many else [path])}
-    return "duckdb" if size > LARGE_FILE and kinds <= {"csv", "parquet"} else None
 
 
 def _refuse_beyond(rows: int, most: int | None) -> None:

@@ -41,6 +41,8 @@ PATH_PARAMETERS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 GENERAL_ERRORS = {
     "401": "The server wants a key.",
+    "400": "The request is not HTTP as it should be, or for a host that is not served here.",
+    "429": "More requests a minute than SHELFWISE_RATE_LIMIT; Retry-After says when.",
     "403": "The key lacks the scope, or the request came through an undeclared proxy.",
 }
 STORE_ERRORS = {

@@ -54,6 +54,8 @@ SENT: dict[str, dict[str, dict[str, Any]]] = {
 }
 """Schema of an answer -> operations that take an id in it in their body."""
 
+UNCHANGED = {"description": "If-None-Match named the ETag of what would be answered."}
+
 IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -115,6 +117,7 @@ def _operation(one: Endpoint) -> dict[str, Any]:
         **({"requestBody": one.body} if one.body else {}),
         "responses": {
             **{status: answer | _linked(one, answer) for status, answer in one.answers.items()},
+            **({"304": UNCHANGED} if one.method == "GET" and one.scope else {}),
             **{status: _error(text) for status, text in sorted(errors.items())},
         },
     }

@@ -15,7 +15,7 @@ from shelfwise import answer
 from shelfwise.analysis import Analysis
 from shelfwise.engines.records import Records, read_json
 from shelfwise.engines.untrusted import read_table
-from shelfwise.errors import InputError, TooLargeError, TooManyRowsError, excerpt
+from shelfwise.errors import InputError, TooLargeError, TooManyRowsError, UnreadableError, excerpt
 from shelfwise.metrics import is_result
 from shelfwise.model import Model
 from shelfwise.notices import Notice
@@ -36,6 +36,8 @@ from shelfwise.settings import Settings
 from shelfwise.source import Source, from_records, open_source
 
 api = Blueprint("scoring", __name__)
+LETTERS = {"iso-8859-1": "latin-1", "latin1": "latin-1", "windows-1252": "cp1252"}
+"""What a CSV may be written in besides UTF-8, by its name in Content-Type."""
 SMALL = 512 * 1024
 """Bytes of JSON, some 5,000 products, below which requests take turns; see `_turn`."""
 _small = Lock()
@@ -97,6 +99,9 @@ def product_analysis() -> Response:
         if settings.max_upload_bytes <= settings.max_body_bytes:
             raise
         sent = None  # A job may have more.
+    letters = LETTERS.get(request.mimetype_params.get("charset", "").lower())
+    if sent and letters:
+        sent.decode(letters)
     if sent is None:
         return _as_job(kind, options, lambda path: save_body(
             request.environ, settings.max_upload_bytes, path))  # fmt: skip
@@ -114,6 +119,13 @@ class _Sent:
     """The body of a request, which is let go as soon as its rows are read."""
 
     body: bytes
+
+    def decode(self, letters: str) -> None:
+        """Take the body for text in these letters."""
+        try:
+            self.body = self.body.decode(letters).encode()
+        except UnicodeDecodeError as error:
+            raise UnreadableError(f"Byte {error.start} is no letter of {letters}.") from error
 
     def write(self, path: Path) -> None:
         """Put it into a file."""
@@ -296,9 +308,11 @@ def _kind_of_body() -> str:
         return "json"
     name, _, rest = given.partition(";")
     kind = media.INCOMING.get(name.strip().lower())
-    parameters = [p.strip().lower() for p in rest.split(";") if p.strip()]
-    fine = all(p.replace('"', "") in ("charset=utf-8", "charset=utf8", "header=present")
-               for p in parameters)  # fmt: skip
+    parameters = [p.strip().lower().replace('"', "") for p in rest.split(";") if p.strip()]
+    known = ["charset=utf-8", "charset=utf8", "header=present"]
+    if kind == "csv":
+        known += [f"charset={letters}" for letters in LETTERS]
+    fine = all(p in known for p in parameters)
     if kind is None or not fine:
         raise Refusal(
             415,
