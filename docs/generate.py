@@ -1,8 +1,10 @@
 """Writes docs/reference/ from the code; `--check` only says which page lags behind it."""
 
 import difflib
+import gzip
 import inspect
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -18,7 +20,7 @@ from shelfwise.metrics import METRICS
 from shelfwise.pipeline.features import FLAGS
 from shelfwise.profile import PROFILES
 from shelfwise.rules import MARKS, Rules
-from shelfwise.service import create_app
+from shelfwise.service import close, create_app
 from shelfwise.service.openapi import document
 from shelfwise.service.problems import STATUS
 from shelfwise.service.schemas import MEANINGS
@@ -441,22 +443,129 @@ BAD_BODIES: tuple[tuple[str, bytes], ...] = (
 )
 
 
+HEAD = b"product_id,name,price,units_sold,stock\n"
+AN_ARRAY = f"[{GOOD}]".encode()
+JSON, CSV = "application/json", "text/csv"
+PARQUET = "application/vnd.apache.parquet"
+
+BAD_REQUESTS: tuple[tuple[str, str, str, bytes, dict[str, str]], ...] = (
+    ("no Content-Type", "POST", "/product-analysis", AN_ARRAY, {"Content-Type": ""}),
+    ("text/plain", "POST", "/product-analysis", AN_ARRAY, {"Content-Type": "text/plain"}),
+    ("JSON in Latin-1", "POST", "/product-analysis", AN_ARRAY,
+     {"Content-Type": f"{JSON}; charset=latin-1"}),
+    ("gzip that is cut short", "POST", "/product-analysis", gzip.compress(AN_ARRAY, mtime=0)[:-9],
+     {"Content-Encoding": "gzip"}),
+    ("another encoding", "POST", "/product-analysis", AN_ARRAY, {"Content-Encoding": "br"}),
+    ("10 MB in 10 KB of gzip", "POST", "/product-analysis", gzip.compress(b" " * 10**7, mtime=0),
+     {"Content-Encoding": "gzip"}),
+    ("more bytes than a job may have", "POST", "/product-analysis", b" " * 5_000, {}),
+    ("more rows than are scored at once", "POST", "/product-analysis?dry_run=1",
+     b"[" + b",".join([GOOD.encode()] * 30) + b"]", {}),
+    ("an array as lines of JSON", "POST", "/product-analysis", b"[{}]",
+     {"Content-Type": "application/x-ndjson"}),
+    ("CSV with a cell too many", "POST", "/product-analysis", HEAD + b"1,a,2,3,4,5\n",
+     {"Content-Type": CSV}),
+    ("CSV with an open quote", "POST", "/product-analysis", HEAD + b'1,"a,2,3,4\n',
+     {"Content-Type": CSV}),
+    ("CSV in UTF-16", "POST", "/product-analysis", HEAD.decode().encode("utf-16"),
+     {"Content-Type": CSV}),
+    ("CSV with semicolons, in Windows-1252", "POST", "/product-analysis",
+     HEAD.replace(b",", b";") + b"1;Caf\xe9;2;3;4\n", {"Content-Type": CSV}),
+    ("no Parquet", "POST", "/product-analysis", b"nonsense", {"Content-Type": PARQUET}),
+    ("no Arrow", "POST", "/product-analysis", b"nonsense",
+     {"Content-Type": "application/vnd.apache.arrow.stream"}),
+    ("a parameter that nobody knows", "POST", "/product-analysis?colour=red", AN_ARRAY, {}),
+    ("a parameter twice", "POST", "/product-analysis?raw=1&raw=0", AN_ARRAY, {}),
+    ("a medium that nobody writes", "POST", "/product-analysis", AN_ARRAY,
+     {"Accept": "image/png"}),
+    ("a wrong key", "POST", "/product-analysis", AN_ARRAY, {"X-API-Key": "wrong"}),
+    ("no key", "GET", "/v1/runs", b"", {"X-API-Key": ""}),
+    ("a path that is not there", "GET", "/products", b"", {}),
+    ("a method that does not fit", "GET", "/product-analysis", b"", {}),
+    ("dots in an id", "GET", "/v1/runs/..%2F..%2Fetc", b"", {}),
+    ("a NUL in an id", "GET", "/v1/runs/%00", b"", {}),
+    ("a run that is not there", "GET", "/v1/runs/unknown", b"", {}),
+    ("an Idempotency-Key with a blank", "POST", "/product-analysis", AN_ARRAY,
+     {"Idempotency-Key": "a b"}),
+    ("a file outside the places that are open", "POST", "/v1/runs",
+     b'{"source": {"place": "/etc/passwd"}}', {}),
+    ("an Excel file that is none", "POST", "/v1/uploads", b"nonsense",
+     {"Content-Type": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}),
+)  # fmt: skip
+
+ELSEWHERE = (
+    ("gzip bombs, and the memory they take", 413,
+     "tests/service/test_bad_input.py::test_a_gzip_bomb_takes_little_memory"),
+    ("chunked bodies over the limit", 413,
+     "tests/service/test_bad_input.py::test_a_chunked_body_over_the_limit_is_refused_and_never_cut"),
+    ("Excel files with macros or entities, and those that unpack to too much", "413, 415, 422",
+     "tests/service/test_v1_jobs.py::test_uploads_that_do_not_fit_are_refused_and_not_kept"),
+    ("damaged Parquet and Arrow files, and bombs", "413, 422",
+     "tests/service/test_media.py::test_files_that_do_not_fit_are_refused"),
+    ("60 slow and 200 dripping clients", "closed",
+     "tests/service/test_server.py::test_slow_clients_do_not_slow_a_normal_one"),
+    ("what the server answers before the application sees a request", "400, 413, 431, 501",
+     "tests/service/test_server.py::test_refuses_with_a_problem_document"),
+    ("an Idempotency-Key with another body, or while the first is at work", "422, 409",
+     "tests/service/test_v1_runs.py::test_a_request_with_a_key_is_done_once"),
+    ("keys that are expired, revoked or lack the scope", "401, 403",
+     "tests/service/test_v1_models.py::test_keys_open_what_their_scopes_say"),
+    ("more requests than the rate allows", 429,
+     "tests/service/test_v1_models.py::test_the_rate_of_requests_is_limited_for_each_key"),
+    ("a full disk", 507,
+     "tests/service/test_trouble.py::test_a_full_disk_is_said_and_leaves_nothing_half_written"),
+    ("a database that is away", 503,
+     "tests/service/test_trouble.py::test_a_database_goes_away_and_comes_back"),
+    ("names such as &lt;script&gt; and =cmd", 200,
+     "tests/service/test_bad_input.py::test_hostile_names_come_back_as_they_are"),
+)  # fmt: skip
+"""What takes more than one request to show: sent, status, and the test that does."""
+
+
 def bad_input() -> str:
     client = create_app(load_settings({})).test_client()
-    rows = []
-    for what, body in BAD_BODIES:
-        answer = client.post("/product-analysis", data=body, content_type="application/json")
-        found = answer.get_json()
-        errors = found.get("errors") or [{"pointer": "", "detail": found.get("detail", "scored")}]
-        detail = errors[0]["detail"].replace("|", "\\|").replace("<", "&lt;")
-        rows.append((what, answer.status_code, errors[0]["pointer"], detail))
+    rows = [
+        _answered(what, client.post("/product-analysis", data=body, content_type=JSON))
+        for what, body in BAD_BODIES
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        limits = {"max_body_bytes": 4_000, "max_upload_bytes": 4_000, "max_rows": 20,
+                  "max_upload_rows": 20, "api_key": "k" * 43, "data_dir": Path(folder)}  # fmt: skip
+        app = create_app(load_settings({}, **limits))
+        client = app.test_client()
+        requests = []
+        for what, method, path, body, headers in BAD_REQUESTS:
+            given = {"Content-Type": JSON, "X-API-Key": "k" * 43} | headers
+            given = {name: text for name, text in given.items() if text}
+            sent = client.open(path, method=method, data=body, headers=given)
+            requests.append(_answered(what, sent))
+        close(app)
     return (
         "# Bad input\n"
-        "What the API answers, each line from a real request.\n"
+        "What the API answers, each line of the first two tables from a real request.\n"
         "The tests send these and many more, through the test client and through a real server.\n"
-        "Limits, encodings, paths, keys and slow clients are in [errors](errors.md) and in "
-        "[the how-to](../how-to/api.md).\n\n" + table(("sent", "status", "pointer", "detail"), rows)
-    )
+        "The codes are in [errors](errors.md).\n\n"
+        "## Bodies of JSON\n"
+        + table(("sent", "status", "pointer", "detail"), rows)
+        + "\n\n## Other requests\n"
+        "A server that takes 4,000 bytes and 20 rows, at once and as jobs.\n\n"
+        + table(("sent", "status", "pointer", "detail"), requests)
+        + "\n\n## What takes more than one request to show\n"
+        + table(("sent", "answer", "test"),
+                [(what, status, code(test)) for what, status, test in ELSEWHERE])
+    )  # fmt: skip
+
+
+def _answered(what: str, answer: Any) -> tuple[object, ...]:
+    """What was sent, the status, and the first error, or what a success says."""
+    found = answer.get_json() or {}
+    said = "; ".join(one["message"] for one in found.get("warnings", ())
+                     if one["code"] == "csv_read_as")  # fmt: skip
+    errors = found.get("errors") or [
+        {"pointer": "", "detail": found.get("detail") or said or "scored"}
+    ]
+    detail = errors[0]["detail"].replace("|", "\\|").replace("<", "&lt;")
+    return what, answer.status_code, errors[0]["pointer"], detail
 
 
 PAGES = {

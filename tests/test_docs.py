@@ -135,6 +135,14 @@ def test_each_promise_names_tests_that_exist() -> None:
         assert f"\ndef {name}(" in source, f"{file}::{name}"
 
 
+def test_the_page_of_bad_input_names_tests_that_exist() -> None:
+    text = (PROJECT / "docs" / "reference" / "bad-input.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", text)
+    assert len(named) > 10
+    for file, name in named:
+        assert f"\ndef {name}(" in (PROJECT / file).read_text(encoding="utf-8"), name
+
+
 def test_a_page_has_one_sentence_a_line() -> None:
     two = re.compile(r"[a-z)`]\. [A-Z]")
     for page in PAGES:

@@ -52,7 +52,7 @@ def guarded(read: Callable[[], pl.DataFrame], kind: str) -> pl.DataFrame:
         return read()
     except (pl.exceptions.PolarsError, OSError, ValueError, RuntimeError) as error:
         line = (str(error).strip().splitlines() or ["damaged"])[0]
-        raise InputError(f"The {kind} data cannot be read: {line[:200]}.") from error
+        raise InputError(f"The {kind} data cannot be read: {line[:200].rstrip('.')}.") from error
     except BaseException as error:
         # A panic of the reader is no Exception; it is told, not passed on.
         if type(error).__name__ != "PanicException":
