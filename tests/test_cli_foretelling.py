@@ -2,7 +2,10 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +13,12 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from rich.console import Console
 from typer.testing import CliRunner
 
 from kinds import sold
 from shelfwise import cli
+from shelfwise.cli import foretelling, screen
 from shelfwise.errors import InputError, NotFoundError
 from shelfwise.sales.labels import TRENDS
 from shelfwise.store import Store
@@ -181,3 +186,33 @@ def test_a_run_or_lines_are_named_but_not_both(call: Call, kept: Path) -> None:
         call("trends", "--run", "latest", "--by", "brand")
     with pytest.raises(NotFoundError, match="no run"):
         call("trends", "--run", "abcdef")
+
+
+def test_a_bar_shows_how_much_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = StringIO()
+    terminal = Console(file=shown, force_terminal=True, width=100)
+    monkeypatch.setattr(screen, "err", terminal)
+    with screen.busy("Forecasting [all]") as told:
+        told(0.43)
+        end = time.monotonic() + 20
+        while "43%" not in shown.getvalue():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    assert "Forecasting [all]" in shown.getvalue()
+    assert "0:00:0" in shown.getvalue()
+
+
+def test_a_forecast_tells_how_far_it_is(
+    call: Call, weeks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("statsforecast", reason="pip install 'shelfwise[forecast]'")
+    told: list[float] = []
+
+    @contextmanager
+    def listening(what: str) -> Iterator[Callable[[float], None]]:
+        yield told.append
+
+    monkeypatch.setattr(foretelling, "busy", listening)
+    call("forecast", weeks, "--evaluate")
+    assert told[-1] == 1.0
+    assert told.count(1.0) >= 2  # The forecast, and its evaluation.

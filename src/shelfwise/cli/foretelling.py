@@ -116,15 +116,15 @@ def forecast(
 
     kind = _kind(output, format)
     counted = (mapping, catalog, None, first, last, dates, rules, max_rejected)
-    with busy(f"Forecasting {_named(file, run)}"):
+    with busy(f"Forecasting {_named(file, run)}") as told:
         if run:
             _refuse_counting(counted, engine)
-            weeks, made = _of_run(run, "forecast", horizon=horizon)
+            weeks, made = _of_run(run, "forecast", horizon=horizon, progress=told)
             found = made["forecast"]
         else:
             weeks = _weekly(file, counted, None, engine)
-            found = forecast_of(weeks, horizon)
-        errors = tried(weeks, horizon) if evaluate else None
+            found = forecast_of(weeks, horizon, progress=told)
+        errors = tried(weeks, horizon, progress=told) if evaluate else None
     _deliver(found, output, kind)
     if kind == "table":
         _show_forecast(found, horizon)

@@ -1,7 +1,7 @@
 """What the commands print: results on `out`, and what went wrong or takes long on `err`."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -207,6 +207,7 @@ class Pace:
         self._rows = rows
         self._before = 0.0
         self._start = time.monotonic()
+        self.share: float | None = None
 
     def told(self) -> str:
         """For example ": 43 % of this pass, 5.2 million rows/s"; nothing where nothing tells."""
@@ -214,6 +215,7 @@ class Pace:
 
         now, done = time.monotonic(), frames.progress()
         done = spark.progress() if done is None else done
+        self.share = done
         if done is None or done < self._before:
             self._start, self._before = now, done or 0.0
         if done is None:
@@ -226,32 +228,41 @@ class Pace:
 
 
 @contextmanager
-def busy(what: str, rows: int | None = None) -> Iterator[None]:
+def busy(what: str, rows: int | None = None) -> Iterator[Callable[[float], None]]:
     """What goes on, on the terminal, once it takes longer than a second.
 
-    With how much of the pass over the data is done, where the engine tells, and how many
-    of its `rows` pass a second, where they are known.
+    With a bar where something tells how much is done: the engine, of its pass over the
+    data, with how many of its `rows` pass a second; or the work, through what this gives.
     """
+    told: list[float] = []
     if not err.is_terminal:
-        yield
+        yield told.append
         return
     from threading import Event, Thread
 
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+    from rich.progress import TimeElapsedColumn as Elapsed
+
     done = Event()
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(),
+               TaskProgressColumn(), Elapsed())  # fmt: skip
 
     def show() -> None:
         if done.wait(1.0):
             return
-        start = time.monotonic() - 1.0
         pace = Pace(rows)
-        with err.status(escape(what)) as status:
+        with Progress(*columns, console=err, transient=True) as bar:
+            task = bar.add_task(escape(what), total=None)
             while not done.wait(0.5):
-                status.update(f"{escape(what)} ({time.monotonic() - start:.0f} s){pace.told()}")
+                passed = pace.told()
+                share = told[-1] if told else pace.share
+                bar.update(task, description=escape(what) + passed, completed=share or 0.0,
+                           total=None if share is None else 1.0)  # fmt: skip
 
     thread = Thread(target=show, daemon=True)
     thread.start()
     try:
-        yield
+        yield told.append
     finally:
         done.set()
         thread.join()
