@@ -252,7 +252,8 @@ def warehouse() -> str:
             f"## {name}\n{meaning}\n\n{table(('Column', 'Type', 'Meaning'), [*KEYS, *rows])}"
         )
     return f"""# Tables in a warehouse
-`--engine spark -o NAME` writes three tables; see [Spark](../how-to/spark.md).
+`-o` with a table writes three: of [Spark](../how-to/spark.md), or of a
+[database](../how-to/large-files.md).
 `NAME` itself has `run_id`, `as_of`, the given columns and those of scored products.
 
 {chr(10).join(f"{part}{chr(10)}" for part in parts)}"""

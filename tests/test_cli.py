@@ -351,9 +351,9 @@ WRONG: dict[str, tuple[list[str], int, list[str]]] = {
     "no such JSON file": (["analyze", "none.json"], 4, ["none.json"]),
     "no such product": (["explain", "shop.csv", "x9"], 4, ["x9"]),
     "a URL to write to": (
-        ["analyze", "shop.csv", "-o", "s3://shop/out.parquet"],
-        9,
-        ["only Spark writes there"],
+        ["analyze", "shop.csv", "-o", "ftp://me:s3cret@shop/out.parquet"],
+        3,
+        ["ftp://***@shop/out.parquet", "s3://", "postgresql://"],
     ),
     "folder without a file": (["analyze", "folder.csv"], 4, ["folder.csv"]),
     "unknown ending": (["analyze", "shop.docx"], 3, ["shop.docx", ".parquet"]),

@@ -8,18 +8,16 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import narwhals.stable.v2 as nw
 import polars as pl
 
 from shelfwise.analysis import Analysis
-from shelfwise.engines import spark
+from shelfwise.engines import databases, spark
 from shelfwise.engines.failures import failures
 from shelfwise.errors import InputError
-
-Mode = Literal["error", "overwrite", "append"]
 
 REJECTED = {
     "row": ("the row's number, counted from 0; null where the engine numbers no rows", pl.Int64),
@@ -73,20 +71,29 @@ def quality(analysis: Analysis) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_types(QUALITY), orient="row")
 
 
-def write(analysis: Analysis, target: str, mode: Mode, as_of: dt.date | None = None) -> Run:
-    """Write the tables `target`, `target_rejected` and `target_quality` on Spark.
+def write(
+    analysis: Analysis, target: str, mode: databases.Mode, as_of: dt.date | None = None
+) -> Run:
+    """Write the tables `target`, `target_rejected` and `target_quality`.
 
-    The products come last: a run that stands in them is whole.
+    Args:
+        analysis: What is written.
+        target: A table of Spark, [[catalog.]schema.]table, or the URL of one of PostgreSQL,
+            SQLite or DuckDB.
+        mode: For tables that are there: "error", "overwrite" or "append".
+        as_of: The day that the rows speak of.
+
+    A database gets all three or none. On Spark the products come last: a run that stands in
+    them is whole.
     """
     run = Run.of(analysis, as_of)
-    names = [f"{target}{suffix}" for suffix in ("_quality", "_rejected", "")]
-    if mode == "error":
-        spark.refuse_existing(names)
     with failures(target):
-        products = analysis.products
-    keyed = [_keyed(frame, run) for frame in (quality(analysis), analysis.rejected, products)]
-    for name, frame in zip(names, keyed, strict=True):
-        spark.write(frame, name, mode)
+        frames = (quality(analysis), analysis.rejected, analysis.products)
+    names = ("_quality", "_rejected", "")
+    keyed = {name: _keyed(frame, run) for name, frame in zip(names, frames, strict=True)}
+    write_all = databases.write_tables if databases.is_table(target) else spark.write_tables
+    with failures(target):
+        write_all(keyed, target, mode)
     return run
 
 

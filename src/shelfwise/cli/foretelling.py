@@ -1,6 +1,5 @@
 """The commands that look at order lines over time: trends and forecast."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -8,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table as Grid
 from rich.text import Text
 
+from shelfwise.cli.delivery import TABLES, ModeOption, kind_of_output
 from shelfwise.cli.scoring import (
     CatalogOption,
     DatesOption,
@@ -49,7 +49,7 @@ Counted = tuple[
     list[str] | None, str | None, None, str | None, str | None, str | None, str | None, str
 ]
 """The options of `counting`, in its order; there is no stock."""
-TABLES = {"product_id": "trends", "category": "category_trends"}
+MADE = {"product_id": "trends", "category": "category_trends"}
 STYLES = {"rising": "green", "falling": "dark_orange"}
 SHOWN = 12
 
@@ -59,6 +59,7 @@ def trends(
     run: RunOption = None,
     output: OutputOption = None,
     format: FormatOption = None,
+    mode: ModeOption = "error",
     by: Annotated[str, typer.Option(help="product_id, or category.")] = "product_id",
     mapping: MapOption = None,
     catalog: CatalogOption = None,
@@ -73,21 +74,21 @@ def trends(
     """Which products rise or fall, by how much a year, and how sure that is."""
     from shelfwise.sales import trends as found_in
 
-    kind = _kind(output, format)
+    kind = kind_of_output(output, format, mode)
     counted = (mapping, catalog, None, first, last, dates, rules, max_rejected)
     with busy(f"Looking for trends in {_named(file, run)}"):
         if run:
             _refuse_counting(counted, engine)
-            if by not in TABLES:
+            if by not in MADE:
                 raise InputError(f"by is {excerpt(by)}.", "It is product_id or category.")
             weeks, made = _of_run(run, "trends", out_of_stock=out_of_stock)
-            if TABLES[by] not in made:
+            if MADE[by] not in made:
                 raise InputError("No product of this run has a category.", "Leave --by out.")
-            found = made[TABLES[by]]
+            found = made[MADE[by]]
         else:
             weeks = _weekly(file, counted, out_of_stock, engine)
             found = found_in(weeks, by=by)  # type: ignore[arg-type]  # It says what it may be.
-    _deliver(found, output, kind)
+    _deliver(found, output, kind, mode)
     if kind == "table":
         _show_trends(found, weeks)
 
@@ -98,6 +99,7 @@ def forecast(
     horizon: Annotated[int, typer.Option(help="Weeks ahead.")] = 13,
     output: OutputOption = None,
     format: FormatOption = None,
+    mode: ModeOption = "error",
     evaluate: Annotated[
         bool, typer.Option("--evaluate", help="Also try it on the past, beside naive forecasts.")
     ] = False,
@@ -114,7 +116,7 @@ def forecast(
     from shelfwise.sales import evaluate as tried
     from shelfwise.sales import forecast as forecast_of
 
-    kind = _kind(output, format)
+    kind = kind_of_output(output, format, mode)
     counted = (mapping, catalog, None, first, last, dates, rules, max_rejected)
     with busy(f"Forecasting {_named(file, run)}") as told:
         if run:
@@ -125,7 +127,7 @@ def forecast(
             weeks = _weekly(file, counted, None, engine)
             found = forecast_of(weeks, horizon, progress=told)
         errors = tried(weeks, horizon, progress=told) if evaluate else None
-    _deliver(found, output, kind)
+    _deliver(found, output, kind, mode)
     if kind == "table":
         _show_forecast(found, horizon)
     if errors is not None:
@@ -167,31 +169,19 @@ def _weekly(
     return weekly(file, out_of_stock=out_of_stock, engine=where, **counting(*counted))
 
 
-def _kind(output: str | None, format: str | None) -> str:
-    from shelfwise.engines import files
-
-    files.refuse_url(output)
-    known = ("table", *files.OUTPUTS)
-    kind = format or ("table" if output is None else
-                      "csv" if output == "-" else files.kind_of(Path(output)))  # fmt: skip
-    if kind not in known:
-        raise typer.BadParameter(f"{kind!r} cannot be written; known: {', '.join(known)}.")
-    if kind == "table" and output:
-        raise typer.BadParameter("A table is for the screen; leave -o out, or choose csv.")
-    return kind
-
-
-def _deliver(found: Any, output: str | None, kind: str) -> None:
-    from shelfwise.engines import files
+def _deliver(found: Any, target: str | None, kind: str, mode: str) -> None:
+    from shelfwise.engines import databases, output
 
     if kind == "table":
         return
-    if kind == "json":
-        files.put(found.write_json().encode() + b"\n", output or "-")
+    if kind == TABLES:
+        databases.write_tables({"": found}, str(target), mode)  # type: ignore[arg-type]
+    elif kind == "json":
+        output.put(found.write_json().encode() + b"\n", target or "-")
     else:
-        files.write(found, output or "-", kind)
-    if output and output != "-":
-        out.print(f"Wrote {found.height:,} rows to {escape(output)}.")
+        output.write(found, target or "-", kind)
+    if target and target != "-":
+        out.print(f"Wrote {found.height:,} rows to {escape(masked(target))}.")
 
 
 def _show_trends(found: Any, weeks: Any) -> None:

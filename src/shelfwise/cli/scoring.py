@@ -8,6 +8,14 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from shelfwise.cli.delivery import (
+    TABLES,
+    ModeOption,
+    deliver,
+    kind_of_output,
+    kind_on_spark,
+    put_report,
+)
 from shelfwise.cli.screen import busy, err, out, show_analysis, show_explanation
 from shelfwise.engines.failures import masked
 
@@ -77,9 +85,7 @@ def analyze(
     input: Annotated[
         str | None, typer.Option("--input", help="FILE in another way; with spark also a table.")
     ] = None,
-    mode: Annotated[
-        str, typer.Option(help="With spark, for what is there: error, overwrite or append.")
-    ] = "error",
+    mode: ModeOption = "error",
     as_of: Annotated[
         str | None, typer.Option(help="With --save or a table as output: its day, 2026-03-31.")
     ] = None,
@@ -111,14 +117,15 @@ def analyze(
     label: Annotated[str | None, typer.Option(help="With --save: a name for it.")] = None,
 ) -> None:
     """Score the products of a file, or those that order lines sold."""
-    kind = _output_kind(output, format, engine)
+    choose = kind_on_spark if engine == "spark" else kind_of_output
+    kind = choose(output, format, mode)
     file = file or input
     if (file is None) is (sales is None):
         raise typer.BadParameter("Give a file of products, or --sales with order lines.")
-    if engine != "spark" and (master or mode != "error"):
-        raise typer.BadParameter("--master and --mode go with --engine spark.")
-    if as_of and engine != "spark" and not save:
-        raise typer.BadParameter("--as-of goes with --save, or with --engine spark.")
+    if engine != "spark" and master:
+        raise typer.BadParameter("--master goes with --engine spark.")
+    if as_of and kind != TABLES and not save:
+        raise typer.BadParameter("--as-of goes with --save, or with a table as output.")
     if label and not save:
         raise typer.BadParameter("--label goes with --save.")
     if sales is None and (
@@ -131,7 +138,7 @@ def analyze(
         )
     if sales is not None and engine not in (None, "duckdb", "spark"):
         raise typer.BadParameter("--sales counts with --engine duckdb or spark.")
-    day = _day(mode, as_of)
+    day = _day(as_of)
     with busy(f"Scoring {masked(file or str(sales))}", _rows(file or str(sales))):
         if engine == "spark":
             _start_spark(master)
@@ -153,18 +160,17 @@ def analyze(
         )
         if save_model:
             analysis.model.save(save_model)
-        if kind == "spark":
-            _write_on_spark(analysis, str(output), mode, day)
-        elif kind != "table":
-            _write(analysis, output or "-", kind)
-        report = _write_report(analysis, output, kind)
+        if kind != "table":
+            deliver(analysis, output or "-", kind, mode, day)
+        report = put_report(analysis, output, kind)
         kept = _save(analysis, file or str(sales), label, day) if save else None
     if kind == "table" or (output and output != "-"):
         show_analysis(analysis, rows=kind == "table")
         if output and output != "-":
             beside = f", and the data-quality report to {escape(report)}" if report else ""
             out.print(
-                f"Wrote {analysis.summary['products']:,} products to {escape(output)}{beside}."
+                f"Wrote {analysis.summary['products']:,} products to "
+                f"{escape(masked(output))}{beside}."
             )
     else:
         for warning in analysis.warnings:
@@ -317,76 +323,9 @@ def _start_spark(master: str | None) -> None:
     spark.session(master)
 
 
-def _write_report(analysis: Any, output: str | None, kind: str) -> str | None:
-    """The data-quality report of order lines beside the file; JSON and tables hold it already."""
-    from shelfwise.engines import files, spark, urls
-
-    if analysis.quality is None or output in (None, "-") or kind in ("table", "json"):
-        return None
-    if urls.is_url(output) or (kind == "spark" and spark.is_table(str(output))):
-        return None
-    path = Path(str(output)).with_suffix(".quality.json")
-    text = json.dumps(analysis.quality.to_dict(), indent=2, default=str, ensure_ascii=False)
-    files.put(text.encode() + b"\n", str(path))
-    return str(path)
-
-
-def _day(mode: str, as_of: str | None) -> date | None:
+def _day(as_of: str | None) -> date | None:
     """The day of the run; what cannot be meant is said before anything is computed."""
-    from shelfwise.engines import spark
-
-    if mode not in spark.MODES:
-        raise typer.BadParameter(f"--mode {mode}: write one of {', '.join(spark.MODES)}.")
     try:
         return date.fromisoformat(as_of) if as_of else None
     except ValueError as error:
         raise typer.BadParameter(f"--as-of {as_of}: write 2026-03-31.") from error
-
-
-def _write_on_spark(analysis: Any, target: str, mode: str, day: date | None) -> None:
-    """Tables by name, or a folder of files that Spark writes."""
-    from shelfwise import tables
-    from shelfwise.engines import files, spark
-
-    if spark.is_table(target):
-        run = tables.write(analysis, target, mode, day)  # type: ignore[arg-type]
-        out.print(f"Run {run.run_id} of {run.as_of} stands in {target}, {target}_rejected "
-                  f"and {target}_quality.", markup=False)  # fmt: skip
-    else:
-        spark.write(analysis.products, target, mode, files.kind_of(Path(target)))
-
-
-def _output_kind(output: str | None, format: str | None, engine: str | None) -> str:
-    from shelfwise.engines import files
-
-    if engine == "spark" and output not in (None, "-") and format is None:
-        from shelfwise.engines import spark
-
-        kind = "parquet" if spark.is_table(str(output)) else files.kind_of(Path(str(output)))
-        if kind not in spark.KINDS:
-            raise typer.BadParameter(f"Spark writes {', '.join(spark.KINDS)}, not {kind}.")
-        return "spark"
-    files.refuse_url(output)
-    known = ("table", *files.OUTPUTS)
-    if format is None:
-        if output is None:
-            return "table"
-        kind = "csv" if output == "-" else files.kind_of(Path(output))
-    else:
-        kind = format
-    if kind not in known:
-        raise typer.BadParameter(f"{kind!r} cannot be written; known: {', '.join(known)}.")
-    if kind == "table" and output:
-        raise typer.BadParameter("A table is for the screen; leave -o out, or choose csv.")
-    return kind
-
-
-def _write(analysis: Any, target: str, kind: str) -> None:
-    from shelfwise.engines import files, spark
-
-    if kind == "json":
-        from shelfwise import answer
-
-        files.put(b"".join([*answer.encode(analysis), b"\n"]), target)
-    else:
-        files.write(spark.in_memory(analysis.products), target, kind)

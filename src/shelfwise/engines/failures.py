@@ -74,16 +74,19 @@ def failures(source: Any = None) -> Iterator[None]:
 
 @contextmanager
 def writing(place: Path | str, hint: str = "") -> Iterator[None]:
-    """Turns what the system, Polars or DuckDB raises over a full disk into an OutputError."""
+    """Turns what the system, Polars, DuckDB or a driver raises over a place into an OutputError."""
     try:
         yield
     except OSError as error:
         raise OutputError(f"{place} cannot be written: {error}.", hint) from error
     except Exception as error:
         # Neither is imported here, so their errors are known by their home.
-        if type(error).__module__.partition(".")[0] not in ("polars", "duckdb", "_duckdb"):
+        if type(error).__module__.partition(".")[0] not in _WRITERS:
             raise
-        raise OutputError(f"{place} cannot be written: {str(error)[:300]}", hint) from error
+        raise OutputError(f"{place} cannot be written: {first_line(error)}", hint) from error
+
+
+_WRITERS = ("polars", "duckdb", "_duckdb", "adbc_driver_manager")
 
 
 _SPARK_CANNOT_READ = (

@@ -1,26 +1,23 @@
-"""Paths to frames: CSV, JSON, NDJSON, Parquet, Arrow, XLSX; and results to files."""
+"""Paths to frames: CSV, JSON, NDJSON, Parquet, Arrow, XLSX."""
 
 import csv
 import gzip
 import io
-import os
 import re
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import polars as pl
 
 from shelfwise.engines import decode, frames
-from shelfwise.engines.failures import masked, unreadable, writing
+from shelfwise.engines.failures import unreadable
 from shelfwise.errors import (
     InputError,
     MissingExtraError,
     NotFoundError,
-    OutputError,
     ShelfwiseError,
     UnreadableError,
     UnsupportedError,
@@ -41,7 +38,6 @@ KINDS = {
     ".ipc": "arrow",
     ".xlsx": "xlsx",
 }
-OUTPUTS = ("csv", "json", "ndjson", "parquet", "arrow")
 LARGE = 200 * 2**20
 """Bytes above which files are analyzed inside DuckDB instead of in memory."""
 
@@ -372,81 +368,3 @@ def read_frame(path: Path, kind: str) -> pl.DataFrame:
         if "fastexcel" in type(error).__module__:
             raise unreadable(path, error) from error
         raise
-
-
-def refuse_url(target: str | None) -> None:
-    """OutputError for a URL: only Spark writes to stores and tables."""
-    if target and "://" in target:
-        raise OutputError(
-            f"{masked(target)} is a URL; only Spark writes there.",
-            "Write a file here and copy it, or use --engine spark.",
-        )
-
-
-def write(frame: Any, target: str, kind: str) -> None:
-    """A Polars frame or DuckDB relation into a file, or to standard output for `-`."""
-    _put(target, lambda place: _write(frame, place, kind))
-
-
-def put(content: bytes, target: str) -> None:
-    """Bytes into a file, or to standard output for `-`."""
-    _put(target, lambda place: _write_bytes(content, place))
-
-
-def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
-    """A file is written beside its final name and moved there when it is whole."""
-    if target == "-":
-        buffer = io.BytesIO()
-        write_to(buffer)
-        sys.stdout.buffer.write(buffer.getbuffer())
-        sys.stdout.buffer.flush()
-        return
-    path = Path(target)
-    if path.exists() and not path.is_file() and not path.is_dir():
-        # A device or a pipe is written to; it must not be replaced by a file.
-        buffer = io.BytesIO()
-        write_to(buffer)
-        try:
-            with path.open("wb") as device:
-                device.write(buffer.getbuffer())
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error}.") from error
-        return
-    path = path.resolve()  # Through a link the file that it leads to is written.
-    if not path.parent.is_dir():
-        raise NotFoundError(f"There is no folder {path.parent}.")
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder.", "Name a file in it.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with writing(path):
-            write_to(temporary)
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write_bytes(content: bytes, place: Path | IO[bytes]) -> None:
-    if isinstance(place, Path):
-        place.write_bytes(content)
-    else:
-        place.write(content)
-
-
-def _write(frame: Any, target: Path | IO[bytes], kind: str) -> None:
-    if not isinstance(frame, pl.DataFrame):
-        if isinstance(target, Path) and kind == "parquet":
-            frame.write_parquet(str(target), compression="zstd")
-            return
-        if isinstance(target, Path) and kind == "csv":
-            frame.write_csv(str(target), header=True)
-            return
-        frame = frame.pl()
-    if kind == "csv":
-        frame.write_csv(target)
-    elif kind == "ndjson":
-        frame.write_ndjson(target)
-    elif kind == "parquet":
-        frame.write_parquet(target, compression="zstd")
-    else:
-        frame.write_ipc(target, compression="zstd")

@@ -4,14 +4,14 @@ import os
 import re
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from shelfwise.engines import files, urls
+from shelfwise.engines import databases, files, urls
 from shelfwise.engines.failures import failures, first_line
 from shelfwise.errors import (
     EngineError,
@@ -20,14 +20,12 @@ from shelfwise.errors import (
     NotFoundError,
     OutputError,
     UnsupportedError,
-    excerpt,
 )
 
 Lazy = nw.LazyFrame[Any]
 
 TABLE = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,2}$", re.ASCII)
 """The name of a table: [[catalog.]schema.]table."""
-MODES = ("error", "overwrite", "append")
 KINDS = ("parquet", "csv", "ndjson")
 """What Spark writes into a folder."""
 
@@ -108,7 +106,7 @@ def read(source: str | Path) -> Any:
         if not spark.catalog.tableExists(name):
             raise NotFoundError(f"There is no table {name}, and no file of that name.")
         return spark.table(name)
-    if urls.is_url(name) and name.split("://")[0].lower() in urls.DATABASES:
+    if databases.is_table(name):
         return of_frame(urls.open_url(name).pl())
     kind, place = _kind_and_place(name)
     if kind == "parquet":
@@ -217,8 +215,19 @@ MAX_COLLECTED = 300_000
 
 
 def in_memory(native: Any) -> Any:
-    """A frame of Spark as a Polars frame; any other frame as it is."""
-    return pl.DataFrame(native.toArrow()) if is_frame(native) else native
+    """A frame of Spark as a Polars frame; any other frame as it is.
+
+    Raises OutputError for more rows than MAX_COLLECTED.
+    """
+    if not is_frame(native):
+        return native
+    rows = pl.DataFrame(native.limit(MAX_COLLECTED + 1).toArrow())
+    if rows.height > MAX_COLLECTED:
+        raise OutputError(
+            f"These are more than {MAX_COLLECTED:,} rows, which stay on Spark.",
+            f"Let Spark write them: -o with a table, or a file that ends in {', '.join(KINDS)}.",
+        )
+    return rows
 
 
 def every_week(sales: Any, weeks: int, hidden: pl.DataFrame | None) -> Any:
@@ -243,11 +252,15 @@ def every_week(sales: Any, weeks: int, hidden: pl.DataFrame | None) -> Any:
     return rows.selectExpr("product_id", "week", units)
 
 
-def refuse_existing(names: Sequence[str]) -> None:
-    """OutputError where a table of one of these names is there."""
-    for name in names:
-        if session().catalog.tableExists(name):
-            raise _is_there(name)
+def write_tables(tables: Mapping[str, Any], target: str, mode: str) -> None:
+    """Write frames into tables, by what comes after the name `target`, in their order."""
+    databases.check_mode(mode)
+    if mode == "error":
+        for suffix in tables:
+            if session().catalog.tableExists(target + suffix):
+                raise _is_there(target + suffix)
+    for suffix, frame in tables.items():
+        write(frame, target + suffix, mode)
 
 
 def _is_there(target: str) -> OutputError:
@@ -259,8 +272,7 @@ def write(frame: Any, target: str, mode: str, kind: str = "parquet") -> None:
 
     Spark shows the files of a job only when the whole job has succeeded.
     """
-    if mode not in MODES:
-        raise InputError(f"mode is {excerpt(mode)}.", f"It is one of {', '.join(MODES)}.")
+    databases.check_mode(mode)
     if kind not in KINDS:
         raise UnsupportedError(f"Spark writes {', '.join(KINDS)}, not {kind}.")
     try:

@@ -1,0 +1,108 @@
+"""Where a result goes, and what it is written as: the screen, a file, tables."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from shelfwise.cli.screen import err
+
+ModeOption = Annotated[
+    str, typer.Option(help="For a table that is there: error, overwrite or append.")
+]
+TABLES = "tables"
+SPARK = "spark"
+"""Kinds of output that are no file's: tables of a database or of Spark; files by Spark."""
+
+
+def kind_of_output(output: str | None, format: str | None, mode: str = "error") -> str:
+    """What is written: table for the screen, a kind of file, or `tables` of a database."""
+    from shelfwise.engines import databases, files, urls
+    from shelfwise.engines import output as outputs
+
+    _known_mode(mode)
+    if databases.is_table(output):
+        if format:
+            raise typer.BadParameter("--format goes with a file, not with a table of a database.")
+        return TABLES
+    if mode != "error":
+        raise typer.BadParameter(
+            "--mode goes with a table as output; a file is always written anew."
+        )
+    if urls.is_url(output):
+        urls.refuse_unknown(str(output))
+    known = ("table", *outputs.KINDS)
+    if format is None:
+        if output is None:
+            return "table"
+        kind = "csv" if output == "-" else files.kind_of(Path(output))
+    else:
+        kind = format
+    if kind not in known:
+        raise typer.BadParameter(f"{kind!r} cannot be written; known: {', '.join(known)}.")
+    if kind == "table" and output:
+        raise typer.BadParameter("A table is for the screen; leave -o out, or choose csv.")
+    return kind
+
+
+def _known_mode(mode: str) -> None:
+    from shelfwise.engines.databases import MODES
+
+    if mode not in MODES:
+        raise typer.BadParameter(f"--mode {mode}: write one of {', '.join(MODES)}.")
+
+
+def kind_on_spark(output: str | None, format: str | None, mode: str) -> str:
+    """The same where Spark computes: it writes tables of its own, and folders of files."""
+    from shelfwise.engines import databases, files, spark
+
+    _known_mode(mode)
+    if output in (None, "-") or format is not None:
+        return kind_of_output(output, format, mode)
+    if spark.is_table(str(output)):
+        return TABLES
+    if databases.is_table(output):
+        raise typer.BadParameter(
+            "Spark writes its own tables, and files; a database is written with --engine duckdb."
+        )
+    kind = files.kind_of(Path(str(output)))
+    if kind not in spark.KINDS:
+        raise typer.BadParameter(f"Spark writes {', '.join(spark.KINDS)}, not {kind}.")
+    return SPARK
+
+
+def deliver(analysis: Any, target: str, kind: str, mode: str, day: date | None) -> None:
+    """Write the products to where they go, as `kind_of_output` or `kind_on_spark` said."""
+    from shelfwise import tables
+    from shelfwise.engines import files, output, spark
+
+    if kind == TABLES:
+        run = tables.write(analysis, target, mode, day)  # type: ignore[arg-type]  # Checked above.
+        name = target.rpartition("/")[2]
+        err.print(f"Run {run.run_id} of {run.as_of} stands in {name}, {name}_rejected and "
+                  f"{name}_quality.", markup=False, soft_wrap=True)  # fmt: skip
+    elif kind == SPARK:
+        spark.write(analysis.products, target, mode, files.kind_of(Path(target)))
+    elif kind == "json":
+        from shelfwise import answer
+
+        output.put(b"".join([*answer.encode(analysis), b"\n"]), target)
+    else:
+        output.write(spark.in_memory(analysis.products), target, kind)
+
+
+def put_report(analysis: Any, target: str | None, kind: str) -> str | None:
+    """The data-quality report of order lines beside the file; JSON and tables hold it already."""
+    from shelfwise.engines import output
+
+    if analysis.quality is None or target in (None, "-") or kind in ("table", "json", TABLES):
+        return None
+    if kind == SPARK and "://" in str(target):
+        return None  # Stores that only Spark knows.
+    head, slash, name = str(target).rpartition("/")
+    path = head + slash + str(Path(name).with_suffix(".quality.json"))
+    text = json.dumps(analysis.quality.to_dict(), indent=2, default=str, ensure_ascii=False)
+    output.put(text.encode() + b"\n", path)
+    return path

@@ -1,0 +1,89 @@
+"""Results to where they go: a file, standard output, a store, or tables of a database."""
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import polars as pl
+
+from shelfwise.engines import stores, urls
+from shelfwise.engines.failures import writing
+from shelfwise.errors import NotFoundError, OutputError
+
+KINDS = ("csv", "json", "ndjson", "parquet", "arrow")
+
+
+def write(frame: Any, target: str, kind: str) -> None:
+    """A Polars frame or DuckDB relation into a file here or in a store, or standard output, `-`."""
+    _put(target, lambda place: _write(frame, place, kind))
+
+
+def put(content: bytes, target: str) -> None:
+    """Bytes into a file here or in a store, or to standard output for `-`."""
+    _put(target, lambda place: _write_bytes(content, place))
+
+
+def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
+    """A file is written beside its final name and moved there when it is whole."""
+    if target == "-":
+        buffer = io.BytesIO()
+        write_to(buffer)
+        sys.stdout.buffer.write(buffer.getbuffer())
+        sys.stdout.buffer.flush()
+        return
+    if urls.is_url(target):
+        urls.refuse_unknown(target)
+        stores.put_file(target, write_to)
+        return
+    path = Path(target)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        # A device or a pipe is written to; it must not be replaced by a file.
+        buffer = io.BytesIO()
+        write_to(buffer)
+        try:
+            with path.open("wb") as device:
+                device.write(buffer.getbuffer())
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error}.") from error
+        return
+    path = path.resolve()  # Through a link the file that it leads to is written.
+    if not path.parent.is_dir():
+        raise NotFoundError(f"There is no folder {path.parent}.")
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder.", "Name a file in it.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with writing(path):
+            write_to(temporary)
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_bytes(content: bytes, place: Path | IO[bytes]) -> None:
+    if isinstance(place, Path):
+        place.write_bytes(content)
+    else:
+        place.write(content)
+
+
+def _write(frame: Any, target: Path | IO[bytes], kind: str) -> None:
+    if not isinstance(frame, pl.DataFrame):
+        if isinstance(target, Path) and kind == "parquet":
+            frame.write_parquet(str(target), compression="zstd")
+            return
+        if isinstance(target, Path) and kind == "csv":
+            frame.write_csv(str(target), header=True)
+            return
+        frame = frame.pl()
+    if kind == "csv":
+        frame.write_csv(target)
+    elif kind == "ndjson":
+        frame.write_ndjson(target)
+    elif kind == "parquet":
+        frame.write_parquet(target, compression="zstd")
+    else:
+        frame.write_ipc(target, compression="zstd")

@@ -1,0 +1,336 @@
+"""Results that go to tables of databases and to stores: PostgreSQL and an S3 for real."""
+
+import json
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from typer.testing import CliRunner
+
+import shelfwise
+from shelfwise import cli, tables
+from shelfwise.engines import databases, output
+from shelfwise.errors import InputError, NotFoundError, OutputError, UnsupportedError
+
+SHOP = pl.DataFrame(
+    {
+        "product_id": ["007", "08", "9", "10"],
+        "name": ["Lämp", "=Mug", 'a,b "c"', "Mat"],
+        "price": [19.99, 9.5, 3.0, 4.0],
+        "units_sold": [150, 40, 7, -1],
+        "stock": [50, 160, 0, 3],
+    }
+)
+LINES = pl.DataFrame(
+    {
+        "product_id": ["a", "a", "b", "c"],
+        "date": ["2026-01-05", "2026-01-07", "2026-01-09", "2026-02-01"],
+        "quantity": [3, -1, 2, 4],
+        "unit_price": [2.5, 2.5, 9.0, 1.0],
+    }
+)
+
+
+@pytest.fixture
+def analysis() -> shelfwise.Analysis:
+    return shelfwise.analyze(SHOP, on_error="skip")
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def invoke(*arguments: str | Path) -> Any:
+        return CliRunner().invoke(cli.app, list(map(str, arguments)), catch_exceptions=False)
+
+    return invoke
+
+
+@pytest.fixture(params=["sqlite", "duckdb", "postgresql"])
+def table(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a table that is not there, in a database that is empty."""
+    if request.param == "postgresql":
+        pytest.importorskip("adbc_driver_postgresql")
+        psycopg = pytest.importorskip("psycopg")
+        server = request.getfixturevalue("postgresql")
+        name = f"o{time.time_ns()}"
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return str(server.url.replace("/postgres", f"/{name}")) + "/scored"
+    pytest.importorskip("adbc_driver_sqlite")
+    return f"{request.param}:///{tmp_path}/our%20shop.db/scored"
+
+
+def read(url: str, suffix: str = "") -> pl.DataFrame:
+    rows: pl.DataFrame = databases.read_table(url + suffix).pl()
+    return rows
+
+
+def test_three_tables_hold_a_run(table: str, analysis: shelfwise.Analysis) -> None:
+    run = tables.write(analysis, table, "error")
+    scored, rejected, quality = (read(table, suffix) for suffix in ("", "_rejected", "_quality"))
+    assert scored["run_id"].to_list() == [run.run_id] * 3
+    assert scored["as_of"].cast(pl.String).to_list() == [str(run.as_of)] * 3
+    given = analysis.products
+    assert scored.columns == ["run_id", "as_of", *given.columns]
+    assert_frame_equal(scored.select(given.columns), given, check_dtypes=False)
+    assert rejected.select("column", "value").rows() == [("units_sold", "-1")]
+    assert quality.height == 0
+    assert quality.columns == ["run_id", "as_of", *tables.QUALITY]
+
+
+def test_runs_stand_below_one_another_or_take_the_place(
+    table: str, analysis: shelfwise.Analysis
+) -> None:
+    first = tables.write(analysis, table, "append")
+    second = tables.write(analysis, table, "append")
+    assert set(read(table)["run_id"]) == {first.run_id, second.run_id}
+    assert read(table).height == 6
+    with pytest.raises(OutputError, match="there already") as refused:
+        tables.write(analysis, table, "error")
+    assert "--mode" in str(refused.value.hint)
+    assert "s3cret" not in str(refused.value)
+    third = tables.write(analysis, table, "overwrite")
+    assert set(read(table)["run_id"]) == {third.run_id}
+    assert read(table, "_rejected").height == 1
+
+
+def test_all_tables_are_written_or_none(table: str, analysis: shelfwise.Analysis) -> None:
+    databases.write_tables({"": pl.DataFrame({"product_id": ["x"], "mine": [1]})}, table)
+    with pytest.raises(OutputError, match=r"has other columns: it lacks .*run_id.*beside mine"):
+        tables.write(analysis, table, "append")
+    assert read(table).rows() == [("x", 1)]
+    for suffix in ("_rejected", "_quality"):
+        with pytest.raises(shelfwise.ShelfwiseError):
+            read(table, suffix)
+
+
+def test_columns_in_another_order_find_their_place(table: str) -> None:
+    databases.write_tables({"": pl.DataFrame({"a": ["x"], "b": ["y"]})}, table)
+    databases.write_tables({"": pl.DataFrame({"b": ["v"], "a": ["u"]})}, table, "append")
+    assert sorted(read(table).select("a", "b").rows()) == [("u", "v"), ("x", "y")]
+
+
+def test_a_schema_is_used(table: str, analysis: shelfwise.Analysis) -> None:
+    if table.startswith("sqlite"):
+        pytest.skip("SQLite has no schemas: what comes before a dot is a database attached")
+    if table.startswith("postgresql"):
+        import psycopg
+
+        with psycopg.connect(table.rpartition("/")[0], autocommit=True) as connection:
+            connection.execute("CREATE SCHEMA gold")
+    place = table.replace("/scored", "/gold.scored")
+    tables.write(analysis, place, "error")
+    tables.write(analysis, place, "append")
+    assert read(place).height == 6
+    with pytest.raises(shelfwise.ShelfwiseError):
+        read(table)
+
+
+def test_a_relation_larger_than_a_batch_is_streamed(table: str) -> None:
+    rows = duckdb.sql("SELECT i AS product_id, 'P' || i AS name, i % 2 = 0 AS even, "
+                      "date '2026-01-01' AS day, i::UINTEGER AS rank, i::DECIMAL(12, 2) AS price, "
+                      "NULL::VARCHAR AS nothing FROM range(250000) AS numbers(i)")  # fmt: skip
+    databases.write_tables({"": rows}, table)
+    counted = read(table)
+    assert counted.height == 250_000
+    assert counted["product_id"].sum() == 249_999 * 125_000
+    assert counted["name"].n_unique() == 250_000
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("sqlite:///none/of/this/shop.db/scored", NotFoundError),
+        ("duckdb:///none/of/this/shop.db/scored", NotFoundError),
+        ("postgresql://me:s3cret@127.0.0.1:1/shop/scored", OutputError),
+        ("sqlite:///scored", InputError),
+    ],
+)
+def test_places_that_cannot_be_written_say_why(
+    url: str, error: type[Exception], analysis: shelfwise.Analysis
+) -> None:
+    with pytest.raises(error) as caught:
+        tables.write(analysis, url, "append")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_left_alone(
+    tmp_path: Path, analysis: shelfwise.Analysis
+) -> None:
+    (tmp_path / "shop.db").write_text("a,b\n1,2\n" * 200)
+    for scheme in ("sqlite", "duckdb"):
+        with pytest.raises(OutputError, match="cannot be written"):
+            tables.write(analysis, f"{scheme}:///{tmp_path}/shop.db/scored", "overwrite")
+    assert (tmp_path / "shop.db").read_text() == "a,b\n1,2\n" * 200
+
+
+def test_the_command_line_writes_tables(
+    tmp_path: Path, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    LINES.write_csv("lines.csv")
+    url = "sqlite:///shop.db/scored"
+    for _ in range(2):
+        ended = call("analyze", "--sales", "lines.csv", "-o", url, "--mode", "append",
+                     "--as-of", "2026-02-28")  # fmt: skip
+        assert ended.exit_code == 0, ended.output
+    with sqlite3.connect("shop.db") as database:
+        days = database.execute("SELECT as_of, count(*) FROM scored GROUP BY as_of").fetchall()
+        found = database.execute("SELECT DISTINCT finding FROM scored_quality").fetchall()
+    database.close()
+    assert days == [("2026-02-28", 6)]
+    assert ("returned",) in found
+    weekly = call("trends", "lines.csv", "-o", "duckdb:///w.duckdb/trends", "--mode", "overwrite")
+    assert weekly.exit_code == 0, weekly.output
+    assert read("duckdb:///w.duckdb/trends")["product_id"].sort().to_list() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-o", "sqlite:///shop.db/scored", "--format", "csv"],
+        ["-o", "scored.csv", "--mode", "append"],
+        ["-o", "sqlite:///shop.db/scored", "--mode", "replace"],
+        ["--as-of", "2026-02-28"],
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    arguments: list[str], call: Callable[..., Any]
+) -> None:
+    assert call("analyze", "shop.csv", *arguments).exit_code == 2
+
+
+# --- stores
+
+
+@pytest.fixture(scope="module")
+def _moto() -> Iterator[str]:
+    """A server that speaks S3, in a process of its own; its address."""
+    pytest.importorskip("moto")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p",
+               str(port)]  # fmt: skip
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/moto-api/", timeout=5).close()
+                break
+            except OSError:
+                assert server.poll() is None, "the store did not start"
+                time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.fixture
+def bucket(_moto: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty bucket, with the credentials where Arrow looks for them."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": _moto, "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    name = f"b{time.time_ns()}"
+    made = urllib.request.Request(f"{_moto}/{name}", method="PUT")
+    urllib.request.urlopen(made, timeout=30).close()
+    return f"s3://{name}"
+
+
+@pytest.fixture(params=["s3", "file"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "file":
+        for folder in ("in", "out", "parts"):  # A store has no folders that must be made.
+            (tmp_path / "store" / folder).mkdir(parents=True)
+        return f"file://{tmp_path}/store"
+    return str(request.getfixturevalue("bucket"))
+
+
+def names_in(store: str) -> list[str]:
+    from pyarrow import fs
+
+    system, path = fs.FileSystem.from_uri(store)
+    found = system.get_file_info(fs.FileSelector(path))
+    return sorted(one.base_name for one in found if one.type == fs.FileType.File)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "arrow"])
+def test_a_result_goes_to_a_store_and_comes_back(
+    store: str, kind: str, analysis: shelfwise.Analysis
+) -> None:
+    target = f"{store}/scored.{kind}"
+    output.write(analysis.products, target, kind)
+    assert names_in(store) == [f"scored.{kind}"]
+    again = shelfwise.analyze(target).products
+    wanted = ["product_id", "name", "performance_score", "rank"]
+    assert_frame_equal(again.select(wanted), analysis.products.select(wanted))
+    relation = shelfwise.analyze(SHOP.head(3), engine="duckdb").products
+    output.write(relation, target, kind)
+    assert shelfwise.analyze(target).products.height == 3
+
+
+def test_products_in_a_folder_of_a_store(store: str) -> None:
+    for part in (0, 1):
+        output.write(SHOP[part : part + 1], f"{store}/parts/{part}.parquet", "parquet")
+    found = shelfwise.analyze(f"{store}/parts").products["product_id"]
+    assert sorted(found.to_list()) == ["007", "08"]
+    relation = shelfwise.analyze(f"{store}/parts/", engine="duckdb").products
+    assert relation.count("*").fetchall() == [(2,)]
+
+
+def test_the_command_line_writes_to_a_store(
+    store: str, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    LINES.write_csv(tmp_path / "lines.csv")
+    output.put((tmp_path / "lines.csv").read_bytes(), f"{store}/in/lines.csv")
+    ended = call("analyze", "--sales", f"{store}/in/lines.csv", "-o", f"{store}/out/scored.json",
+                 "--format", "json")  # fmt: skip
+    assert ended.exit_code == 0, ended.output
+    ended = call("analyze", "--sales", f"{store}/in/lines.csv", "-o", f"{store}/out/scored.parquet")
+    assert ended.exit_code == 0, ended.output
+    assert names_in(f"{store}/out") == ["scored.json", "scored.parquet", "scored.quality.json"]
+    assert f"{store}/out/scored.parquet" in ended.output
+    assert f"{store}/out/scored.quality.json" in ended.output
+
+
+def test_a_result_that_cannot_be_made_leaves_nothing(store: str) -> None:
+    relation = duckdb.sql("SELECT 1 / (i - 150000)::INT AS x, error('no') AS y FROM range(200000) "
+                          "AS numbers(i)")  # fmt: skip
+    output.put(b"old", f"{store}/scored.csv")
+    with pytest.raises(OutputError, match="cannot be written"):
+        output.write(relation, f"{store}/scored.csv", "csv")
+    assert names_in(store) == ["scored.csv"]
+
+
+def test_a_bucket_that_is_not_there_is_named(bucket: str, analysis: shelfwise.Analysis) -> None:
+    with pytest.raises(OutputError, match=r"s3://none-of-this/a\.parquet cannot be written"):
+        output.write(analysis.products, "s3://none-of-this/a.parquet", "parquet")
+    with pytest.raises(NotFoundError, match="nothing at"):
+        shelfwise.analyze(f"{bucket}/none.parquet")
+    with pytest.raises(OutputError, match="is a folder"):
+        output.write(analysis.products, f"{bucket}/folder/", "parquet")
+    with pytest.raises(UnsupportedError, match="Known"):
+        output.put(b"", "ftp://host/a.csv")
+
+
+def test_order_lines_of_a_store(bucket: str) -> None:
+    output.write(LINES, f"{bucket}/lines.parquet", "parquet")
+    sold = shelfwise.from_sales(f"{bucket}/lines.parquet")
+    assert json.loads(json.dumps(sold.quality.net_units)) == 8
