@@ -7,6 +7,7 @@ import msgspec
 from flask import Blueprint, Response, g
 
 from shelfwise.columns import COLUMN, Column
+from shelfwise.insights.decisions import ACTIONS
 from shelfwise.model import TIERS
 from shelfwise.service.access import audited
 from shelfwise.service.contract import (
@@ -26,7 +27,7 @@ from shelfwise.service.contract import (
 from shelfwise.service.kept import store
 from shelfwise.service.parameters import PAGE, SWITCH
 from shelfwise.service.schemas import SOME_TEXT
-from shelfwise.store.opinions import ACTIONS, VERDICTS
+from shelfwise.store.opinions import VERDICTS
 from shelfwise.store.schema import REASON_LETTERS
 
 api = Blueprint("opinions", __name__)

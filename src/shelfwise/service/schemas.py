@@ -7,6 +7,7 @@ import msgspec
 
 from shelfwise.columns import COLUMNS, REQUIRED, Column
 from shelfwise.engines.parquet import HISTORY
+from shelfwise.insights.decisions import ACTIONS
 from shelfwise.jobs.queue import STATES, WHAT
 from shelfwise.metrics import METRICS, Metric
 from shelfwise.model import TIERS
@@ -16,7 +17,7 @@ from shelfwise.sales.labels import TRENDS
 from shelfwise.service.contract import ref
 from shelfwise.store.derived import JOINED, NAMES
 from shelfwise.store.keys import SCOPES
-from shelfwise.store.opinions import ACTIONS, VERDICTS, Decision, Override
+from shelfwise.store.opinions import VERDICTS, Decision, Override
 
 EXAMPLE: list[dict[str, Any]] = [
     {"product_id": 101, "name": "Desk lamp", "price": 199.99, "units_sold": 150, "stock": 50},

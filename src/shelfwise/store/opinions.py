@@ -17,21 +17,13 @@ import sqlalchemy as sa
 from shelfwise.cells import complaint
 from shelfwise.columns import COLUMN, Column
 from shelfwise.errors import InputError, NotFoundError, excerpt
+from shelfwise.insights.decisions import ACTIONS
 from shelfwise.model import TIERS
 from shelfwise.store.database import Database, new_id, now
 from shelfwise.store.query import MARK, value_of_product
 from shelfwise.store.runs import Run, Runs
 from shelfwise.store.schema import REASON_LETTERS, decisions, runs, tier_overrides
 
-ACTIONS = {
-    "reorder": "Order more of it.",
-    "clear": "Sell off what is too much of it.",
-    "feature": "Show it where everybody looks.",
-    "promote": "Give it a campaign.",
-    "do_not_promote": "Keep it out of campaigns.",
-    "delist": "Take it out of the range.",
-}
-"""What may be proposed for a product, and what it means."""
 VERDICTS = ("accepted", "dismissed")
 _LOCATION = replace(COLUMN["location"], required=True)
 _REASON = Column("reason", "text", "Why.", "", required=True, max_length=REASON_LETTERS)
