@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shelfwise.analysis import Analysis
 from shelfwise.errors import InputError, MissingExtraError, excerpt
+from shelfwise.model import Model
 from shelfwise.sales.weeks import Weekly, weekly
 
 Floats = NDArray[np.float64]
@@ -27,7 +28,7 @@ class Evidence:
 
     `products` is a Polars frame, a row a product, with product_id as text. `as_of` is the day
     that it speaks of: dates of orders are counted from there. `period_days` is how long
-    `units_sold` took, if that is known. Trends, forecasts and elasticities are made of the
+    `units_sold` took, if that is known; `model` what scored the products. Trends, forecasts and elasticities are made of the
     weeks when they are first asked for, unless they are `given` by these names.
     """
 
@@ -36,6 +37,7 @@ class Evidence:
     period_days: float | None = None
     weeks: Weekly | None = None
     given: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    model: Model | None = None
 
     @classmethod
     def of(
@@ -75,6 +77,7 @@ class Evidence:
             period_days=period_days or days or _days_of(frame),
             weeks=None if weeks is None else weekly(weeks),
             given=dict(given or {}),
+            model=source.model,
         )
 
     @property
