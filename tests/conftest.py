@@ -1,7 +1,6 @@
 """Fixtures that every test may ask for: a frame of each kind, the real data, a private home."""
 
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -57,6 +56,7 @@ def test_data() -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pg.Server]:
     """A PostgreSQL server of its own, one for all tests."""
+    pytest.importorskip("psycopg")
     if not pg.binaries():
         pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
     with pg.running(tmp_path_factory.mktemp("postgresql")) as server:
@@ -68,12 +68,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/kept/shelfwise.db"
-    psycopg = pytest.importorskip("psycopg")
-    server = request.getfixturevalue("postgresql")
-    name = f"t{secrets.token_hex(6)}"
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return str(server.url.replace("/postgres", f"/{name}"))
+    return pg.new_database(request.getfixturevalue("postgresql"))
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import subprocess
@@ -41,6 +42,16 @@ class Server:
 
     def stop(self) -> None:
         self.control("-m", "immediate", "stop")
+
+
+def new_database(server: Server) -> str:
+    """The URL of an empty database."""
+    import psycopg
+
+    name = f"t{secrets.token_hex(6)}"
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.url.replace("/postgres", f"/{name}")
 
 
 def binaries() -> Path | None:

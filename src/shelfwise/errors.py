@@ -17,6 +17,7 @@ ShelfwiseError
     EngineError           DuckDB or Spark could not finish: memory, a killed job, no cluster
     StoreError            the database of runs is away, or of another version
         StoreFullError    there is no room on its disk
+    QueueFullError        as many jobs wait as may
 ```
 
 Each carries a stable `code`, a `message` that says what is wrong and where, and a
@@ -154,6 +155,12 @@ class StoreFullError(StoreError):
     """The database of runs has no room on its disk."""
 
     code = "store_full"
+
+
+class QueueFullError(ShelfwiseError):
+    """As many jobs wait as may; it goes when a worker has done some."""
+
+    code = "queue_full"
 
 
 def excerpt(value: object, limit: int = 60) -> str:

@@ -116,6 +116,7 @@ SETTINGS = (
     Setting("max_upload_rows", 10_000_000, _count, "Rows that a job may analyze; more fail."),
     Setting("max_upload_bytes", 2**30, _bytes, "Size of an upload, unpacked; more gets 413."),
     Setting("job_workers", 1, _count, "Jobs that one worker does at the same time."),
+    Setting("max_queued", 1_000, _whole, "Jobs that may wait; more get 503. 0: any number."),
     Setting("job_seconds", 3600.0, _seconds, "Time that one job may take."),
     Setting("job_memory", 16 * 2**30, _bytes, "Address space of one job, such as 8GiB; 0: any."),
     Setting(
@@ -161,6 +162,7 @@ class Settings:
     max_upload_rows: int
     max_upload_bytes: int
     job_workers: int
+    max_queued: int
     job_seconds: float
     job_memory: int
     sources: tuple[str, ...]

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from test_chaos import until, working
 
 from kinds import shop
-from shelfwise.errors import NotFoundError
+from shelfwise.errors import NotFoundError, QueueFullError
 from shelfwise.jobs.queue import Jobs
 from shelfwise.settings import Settings, load_settings
 from shelfwise.store import Store
@@ -97,6 +97,24 @@ def test_a_page_can_begin_after_a_job_that_is_gone(store: Store, jobs: Jobs) -> 
     assert jobs.newest(9, "1750000000123-a")[0] == []
     assert jobs.newest(9, "0000000000000-x")[0] == []
     assert len(jobs.newest(9, "9999999999999-x")[0]) == 3
+
+
+def test_what_time_starts_is_done_where_the_queue_is_full(settings: Settings, store: Store) -> None:
+    upload = store.uploads.add("parquet", "shop", pl.DataFrame(shop(9)).write_parquet)
+    request = {"source": {"upload": upload.id}, "label": "timed"}
+    jobs = Jobs(store, max_queued=1)
+    # A request of a program that is newer: no worker here takes it.
+    change(store, jobs.enqueue(request).id, "application_version = 'newer'")
+    with pytest.raises(QueueFullError, match="1 or more jobs"):
+        jobs.enqueue(request)
+    jobs.add_schedule("seconds", "* * * * * *", request)
+    with pytest.raises(QueueFullError):
+        jobs.trigger("seconds")
+    with working(settings):
+        until(lambda: len(store.runs.newest(10)[0]) >= 2, 60)
+    with pytest.raises(QueueFullError):
+        jobs.must_have_room()
+    jobs.close()
 
 
 def beats(store: Store, count: int) -> None:

@@ -18,10 +18,12 @@ from flask.testing import FlaskClient
 from test_v1_runs import get
 
 import shelfwise
-from kinds import shop
+from kinds import shop, sold
+from postgresql import new_database
 from shelfwise.errors import InputError
 from shelfwise.jobs.worker import run_of
 from shelfwise.service.asking import allowed
+from shelfwise.settings import load_settings
 
 CSV = "text/csv"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -252,6 +254,60 @@ def test_jobs_are_listed_page_by_page(idle: Door) -> None:
         found += [job["id"] for job in answer.ok()["data"]]
         path = answer.headers.get("link", "").partition(">")[0].removeprefix("<")
     assert sorted(found) == sorted(started)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "live"])
+def small_queue(
+    request: pytest.FixtureRequest, tmp_path: Path, client_of: Callable[..., FlaskClient]
+) -> Iterator[tuple[Door, Path, str]]:
+    """A door where two jobs may wait, its folder, and a run of order lines there."""
+    run = shelfwise.analyze(shelfwise.from_sales(sold()[0], catalog=sold()[1]))
+    given: dict[str, Any] = {"data_dir": tmp_path, "max_queued": 2, "sources": (str(tmp_path),)}
+    if request.param == "postgresql":
+        given["database_url"] = new_database(request.getfixturevalue("postgresql"))
+    with shelfwise.Store(load_settings({}, **given)) as store:
+        run_id = store.runs.save(run).id
+    if request.param != "live":
+        yield ClientDoor(client_of(**given)), tmp_path, run_id
+        return
+    variables = {"SHELFWISE_MAX_QUEUED": "2", "SHELFWISE_SOURCES": str(tmp_path)}
+    with serving(tmp_path, **variables) as door:
+        yield door, tmp_path, run_id
+
+
+def test_a_full_queue_takes_no_more_and_says_when_to_ask_again(
+    small_queue: tuple[Door, Path, str],
+) -> None:
+    door, home, run = small_queue
+    place = {"source": {"place": str(home / "shop.csv")}}
+    async_ = {"Prefer": "respond-async"}
+    body = json.dumps(shop(3)).encode()
+    send(door, "POST", "/v1/schedules", {"name": "often", "cron": "0 6 * * 1", "run": place})
+    first = send(door, "POST", "/v1/runs", place, Idempotency_Key="one")
+    second = door(body, headers=async_ | {"Idempotency-Key": "two"})
+    assert (first.status, second.status) == (202, 202)
+    kept = sorted((home / "uploads").iterdir())
+
+    def refused(answer: Answer) -> None:
+        assert answer.problem(503)["type"] == "urn:shelfwise:problem:queue_full"
+        assert answer.headers["retry-after"] == "5"
+
+    for headers in ({}, {"Idempotency-Key": "three"}):
+        refused(door(body, headers=async_ | headers))
+        refused(send(door, "POST", "/v1/runs", place, **headers))
+        for kind in ("trends", "forecast", "elasticity"):
+            refused(send(door, "POST", f"/v1/runs/{run}/{kind}", {}, **headers))
+    refused(send(door, "POST", "/v1/schedules/often/trigger"))
+    assert sorted((home / "uploads").iterdir()) == kept
+    assert len(get(door, "/v1/jobs").ok()["data"]) == 2
+    # What was taken before is no new job.
+    again = send(door, "POST", "/v1/runs", place, Idempotency_Key="one")
+    assert (again.status, again.json()["id"]) == (202, first.json()["id"])
+    again = door(body, headers=async_ | {"Idempotency-Key": "two"})
+    assert (again.status, again.json()["id"]) == (202, second.json()["id"])
+    send(door, "DELETE", first.headers["location"]).ok()
+    assert send(door, "POST", f"/v1/runs/{run}/trends", {}, Idempotency_Key="three").status == 202
+    refused(send(door, "POST", "/v1/runs", place))
 
 
 @pytest.mark.parametrize("option", ["explain=1", "extra=keep", "dry_run=1", "precision=full"])

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from shelfwise.engines.failures import masked
-from shelfwise.errors import InputError, NotFoundError, excerpt
+from shelfwise.errors import InputError, NotFoundError, QueueFullError, excerpt
 from shelfwise.store import Store
 from shelfwise.store.database import Database, new_id, now
 from shelfwise.store.derived import KINDS
@@ -30,6 +30,7 @@ STATES: dict[str, State] = {
     "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "failed",
     "CANCELLED": "cancelled",
 }
+WAITING = [name for name, state in STATES.items() if state == "queued"]
 APPLICATION, QUEUE, WORKFLOW, SCHEDULED = "shelfwise", "analyses", "analyze", "analyze_scheduled"
 ANALYSIS = "analysis"
 WHAT = (ANALYSIS, *KINDS)
@@ -107,12 +108,17 @@ class Schedule:
 
 
 class Jobs:
-    """The jobs of a store. Needs no worker to be there: what is asked for waits."""
+    """The jobs of a store. Needs no worker to be there: what is asked for waits.
 
-    def __init__(self, store: Store) -> None:
+    At most `max_queued` wait (0: any number), and as many more as come in the same moment.
+    Jobs that time has started count, but they are never refused: nobody would ask again.
+    """
+
+    def __init__(self, store: Store, max_queued: int = 0) -> None:
         from dbos import DBOSClient
 
         self._database = store.database
+        self._max_queued = max_queued
         prepare(store.database)
         with complaints(store.database):
             self._client = DBOSClient(
@@ -123,9 +129,13 @@ class Jobs:
             )
 
     def enqueue(self, request: Mapping[str, Any], job_id: str | None = None) -> Job:
-        """Ask for an analysis; one that has this id already is given back as it is."""
+        """Ask for an analysis; one that has this id already is given back as it is.
+
+        Raises QueueFullError where as many wait as may.
+        """
         from dbos import EnqueueOptions
 
+        self.must_have_room(job_id)
         options: EnqueueOptions = {
             "queue_name": QUEUE,
             "workflow_name": WORKFLOW,
@@ -135,6 +145,22 @@ class Jobs:
         with complaints(self._database):
             self._client.enqueue(options, dict(request))
         return self.get(str(options["workflow_id"]))
+
+    def must_have_room(self, job_id: str | None = None) -> None:
+        """QueueFullError where as many jobs wait as may, unless there is one with this id."""
+        if not self._max_queued:
+            return
+        with complaints(self._database):
+            full = self._client.list_workflows(
+                status=WAITING, queue_name=QUEUE, offset=self._max_queued - 1, limit=1,
+                load_input=False, load_output=False,
+            )  # fmt: skip
+            if not full or (job_id and self._client.list_workflows(workflow_ids=[job_id])):
+                return
+        raise QueueFullError(
+            f"{self._max_queued:,} or more jobs wait already.",
+            "Ask again later; SHELFWISE_MAX_QUEUED says how many may wait.",
+        )
 
     def get(self, job_id: str) -> Job:
         """A job; NotFoundError where there is none."""
@@ -236,9 +262,10 @@ class Jobs:
             self._client.delete_schedule(name)
 
     def trigger(self, name: str) -> str:
-        """Do what a schedule does now; the id of the job."""
+        """Do what a schedule does now; the id of the job. Raises QueueFullError as `enqueue`."""
         from dbos import EnqueueOptions
 
+        self.must_have_room()
         moment = now().isoformat(timespec="milliseconds")
         options: EnqueueOptions = {
             "queue_name": QUEUE,

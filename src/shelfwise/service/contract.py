@@ -49,6 +49,10 @@ STORE_ERRORS = {
     "503": "The database is away, or the server is stopping; try again.",
     "507": "A disk is full.",
 }
+QUEUE_ERRORS = STORE_ERRORS | {
+    "503": "The database is away, the server is stopping, or as many jobs wait as "
+    "SHELFWISE_MAX_QUEUED allows; try again after Retry-After seconds.",
+}
 BAD_BODY = {"400": "Not JSON.", "413": "Too large.", "415": "Not JSON.", "422": "Not this shape."}
 DEFAULT_LIMIT = 50
 

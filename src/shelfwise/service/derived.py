@@ -12,6 +12,7 @@ from shelfwise.service.contract import (
     BAD_BODY,
     DEFAULT_LIMIT,
     JSON,
+    QUEUE_ERRORS,
     STORE_ERRORS,
     answers,
     body_as,
@@ -28,7 +29,7 @@ from shelfwise.store.derived import HORIZON, Kind, Name
 from shelfwise.store.query import Query, page, select
 
 api = Blueprint("derived", __name__)
-NO_RUN = {"404": "There is no such run, or no such upload."} | STORE_ERRORS
+NO_RUN = {"404": "There is no such run, or no such upload."} | QUEUE_ERRORS
 NO_TABLE = {"404": "There is no such run, or nobody has made this of it yet."} | STORE_ERRORS
 QUEUED = answers("Job", "It is in the queue; look at Location.", "202")
 OF_LINES = (

@@ -14,6 +14,7 @@ from shelfwise.service.contract import (
     BAD_BODY,
     DEFAULT_LIMIT,
     ID,
+    QUEUE_ERRORS,
     STORE_ERRORS,
     answers,
     body_as,
@@ -58,7 +59,7 @@ def accepted(job: Job) -> Response:
     summary="Analyze an upload, or a place that the settings allow, as a job.",
     body=json_body(NewRun, {"source": {"upload": "0198f0c2a1b3d4e5f60718"}, "label": "March"}),
     answers=answers("Job", "It is in the queue; look at Location.", "202"),
-    errors=BAD_BODY | {"404": "There is no such upload or model."} | STORE_ERRORS,
+    errors=BAD_BODY | {"404": "There is no such upload or model."} | QUEUE_ERRORS,
     idempotent=True,
 )  # fmt: skip
 def start_run() -> Response:
@@ -212,7 +213,7 @@ def delete_schedule(name: str) -> Response:
     scope="analyze",
     summary="Do what a schedule does, now.",
     answers=answers("Job", "It is in the queue; look at Location.", "202"),
-    errors=NO_SCHEDULE,
+    errors=NO_SCHEDULE | QUEUE_ERRORS,
 )  # fmt: skip
 def trigger_schedule(name: str) -> Response:
     """Trigger a schedule."""

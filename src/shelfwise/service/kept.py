@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from shelfwise.errors import ShelfwiseError
 from shelfwise.jobs.queue import Jobs
 from shelfwise.service.problems import Refusal
+from shelfwise.settings import Settings
 from shelfwise.store import Store
 from shelfwise.store.database import new_id
 from shelfwise.store.idempotency import Standing
@@ -35,10 +36,11 @@ def store(app: Flask | None = None) -> Store:
 def jobs() -> Jobs:
     """The jobs of the application's store."""
     kept = store()
+    settings: Settings = current_app.config["SHELFWISE"]
     with _lock:
         opened: Jobs | None = current_app.extensions.get("shelfwise jobs")
         if opened is None:
-            opened = current_app.extensions["shelfwise jobs"] = Jobs(kept)
+            opened = current_app.extensions["shelfwise jobs"] = Jobs(kept, settings.max_queued)
         return opened
 
 

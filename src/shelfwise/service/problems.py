@@ -15,6 +15,7 @@ from shelfwise.errors import (
     NotFoundError,
     OutputError,
     ProfileError,
+    QueueFullError,
     RejectedRowsError,
     SettingError,
     ShelfwiseError,
@@ -40,6 +41,7 @@ STATUS: dict[type[ShelfwiseError], int] = {
     EngineError: 500,
     StoreFullError: 507,
     StoreError: 503,
+    QueueFullError: 503,
     ShelfwiseError: 500,
 }
 """Error -> status; the first class that an error is an instance of counts."""

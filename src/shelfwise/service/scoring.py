@@ -26,7 +26,7 @@ from shelfwise.service.access import audited
 from shelfwise.service.asking import NewRun, as_request
 from shelfwise.service.asking import Source as JobSource
 from shelfwise.service.body import read_body, save_body
-from shelfwise.service.contract import STORE_ERRORS, answers, endpoint, query, ref
+from shelfwise.service.contract import QUEUE_ERRORS, answers, endpoint, query, ref
 from shelfwise.service.jobs import accepted
 from shelfwise.service.kept import idempotency_key, jobs, once, store
 from shelfwise.service.parameters import SCORING
@@ -83,7 +83,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
         "413": "More rows or bytes than the limits allow.",
         "415": "A medium that nobody here reads, another charset, or an encoding but gzip.",
         "422": "Rows break the contract; the first 50 problems are listed, all are counted.",
-    } | STORE_ERRORS,
+    } | QUEUE_ERRORS,
     idempotent=True,
 )  # fmt: skip
 def product_analysis() -> Response:
@@ -141,8 +141,11 @@ def _as_job(kind: str, options: dict[str, Any], write: Callable[[Path], None]) -
         raise InputError(f"{refused[0]} does not go with a job.", "Ask for it with the results.")
     if options["model"]:
         store().models.get(options["model"])  # Before the body is stored.
+    if idempotency_key() is None:
+        jobs().must_have_room()  # Before the body is unpacked.
     with store().uploads.arriving(write) as (arrived, digest), once(digest) as attempt:
         if not attempt.repeated:
+            jobs().must_have_room()  # Before the body is kept.
             store().uploads.add(kind, f"request.{kind}", arrived.replace, attempt.result_id)
             audited("job.start", attempt.result_id)
         source = JobSource(upload=attempt.result_id)
