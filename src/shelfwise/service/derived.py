@@ -3,15 +3,14 @@
 from typing import Annotated, Any
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
-from shelfwise.service import media
+from shelfwise.service import download
 from shelfwise.service.access import audited
 from shelfwise.service.asking import OneSource, source_of
 from shelfwise.service.contract import (
     BAD_BODY,
     DEFAULT_LIMIT,
-    JSON,
     QUEUE_ERRORS,
     STORE_ERRORS,
     answers,
@@ -20,7 +19,6 @@ from shelfwise.service.contract import (
     json_body,
     listed,
     query,
-    ref,
 )
 from shelfwise.service.jobs import accepted
 from shelfwise.service.kept import jobs, once, store
@@ -134,18 +132,17 @@ def list_derived(run_id: str) -> Response:
     description="JSON comes page by page; the other formats have all rows that the filters "
     "leave, or the first `limit`.",
     query=DERIVED,
-    answers={"200": {"description": "The rows.", "content": {
-        JSON: {"schema": ref("DerivedRowPage")},
-        **{media.TYPES[kind]: {"schema": {"type": "string", "format": "binary"}}
-           for kind in ("csv", "ndjson", "parquet", "arrow", "xlsx")}}}},
-    errors=NO_TABLE | {"422": "A filter or an order that these rows do not have.",
-                       "413": "More rows than a sheet holds."},
+    answers=download.rows_of("DerivedRowPage", "The rows."),
+    errors=NO_TABLE | download.ERRORS,
 )  # fmt: skip
 def get_derived(run_id: str, table: Name, format: str) -> Response:
     """The rows of a table."""
     options = query()
     run = store().runs.get(run_id)
     found = store().derived.get(run, table)
+    etag = download.etag_of(run, found.sha256)
+    if download.is_known(etag):
+        return download.cached(Response(status=304), etag)
     filters = {name: options[name] for name in ("product_id", "category", "trend")}
     equal = {name: value for name, value in filters.items() if value is not None}
     asked = Query(equal=equal, sort=options["sort"])
@@ -153,15 +150,6 @@ def get_derived(run_id: str, table: Name, format: str) -> Response:
         rows, following = page(
             found.scan(), asked, options["limit"] or DEFAULT_LIMIT, options["after"] or 0
         )
-        return listed(rows.to_dicts(), following)
-    chosen = select(found.scan(), asked)
-    if options["limit"]:
-        chosen = chosen.head(options["limit"])
-    written = media.write(chosen, format, raw=options["raw"] == "1")
-    response = Response(written, content_type=media.content_type(format))
-    name = f"{run.as_of}-{run.id[:12]}-{table}.{format}"
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    response.set_etag(found.sha256[:32])
-    response.headers["Cache-Control"] = "private, no-cache"
-    response.make_conditional(request)
-    return response
+        return download.cached(listed(rows.to_dicts(), following), etag)
+    file = download.attachment(select(found.scan(), asked), run, format, options, table)
+    return download.cached(file, etag)

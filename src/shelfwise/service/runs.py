@@ -1,20 +1,18 @@
 """/v1/runs: what is kept, and its products in every format."""
 
-import hashlib
 from typing import Any
 
 import msgspec
 import polars as pl
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
-from shelfwise import __version__, answer
+from shelfwise import answer
 from shelfwise.errors import InputError, NotFoundError, excerpt
-from shelfwise.service import media
+from shelfwise.service import download
 from shelfwise.service.access import audited
 from shelfwise.service.contract import (
     BAD_BODY,
     DEFAULT_LIMIT,
-    JSON,
     STORE_ERRORS,
     answers,
     body_as,
@@ -24,7 +22,6 @@ from shelfwise.service.contract import (
     listed,
     parameter,
     query,
-    ref,
 )
 from shelfwise.service.kept import store
 from shelfwise.service.parameters import PAGE, PRODUCTS, ROWS
@@ -112,12 +109,8 @@ def delete_run(run_id: str) -> Response:
     "day of the run: with its reason in JSON, the tier alone in the other formats. Where trends, "
     "a forecast or elasticities were made of the run, their columns stand beside.",
     query=PRODUCTS,
-    answers={"200": {"description": "The products.", "content": {
-        JSON: {"schema": ref("ProductPage")},
-        **{media.TYPES[kind]: {"schema": {"type": "string", "format": "binary"}}
-           for kind in ("csv", "ndjson", "parquet", "arrow", "xlsx")}}}},
-    errors=NO_RUN | {"422": "A filter or an order that these products do not have.",
-                     "413": "More rows than a sheet holds."},
+    answers=download.rows_of("ProductPage", "The products."),
+    errors=NO_RUN | download.ERRORS,
 )  # fmt: skip
 def run_products(run_id: str, format: str) -> Response:
     """The products of a run."""
@@ -126,9 +119,9 @@ def run_products(run_id: str, format: str) -> Response:
     overrides = store().overrides
     state = overrides.state()
     derived = store().derived.beside(run)
-    etag = _etag(run, (*state, *derived.sha256))
-    if etag in request.if_none_match:
-        return _cached(Response(status=304), etag)
+    etag = download.etag_of(run, *state, *derived.sha256)
+    if download.is_known(etag):
+        return download.cached(Response(status=304), etag)
     asked = Query(
         equal={name: options[name] for name in FILTERS if options[name] is not None},
         search=options["search"],
@@ -145,15 +138,9 @@ def run_products(run_id: str, format: str) -> Response:
         products = derived.joined(products)
     if format == "json":
         rows = _page(run, products, asked, options, derived, any_set=state[0] > 0)
-        return _cached(rows, etag)
-    products = select(products, asked)
-    if options["limit"]:
-        products = products.head(options["limit"])
-    written = media.write(products, format, raw=options["raw"] == "1")
-    name = f"{run.as_of}-{run.id[:12]}.{format}"
-    response = Response(written, content_type=media.content_type(format))
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return _cached(response, etag)
+        return download.cached(rows, etag)
+    file = download.attachment(select(products, asked), run, format, options)
+    return download.cached(file, etag)
 
 
 @endpoint(
@@ -215,16 +202,3 @@ def _page(
             if override:
                 row[MARK] = override.shown()
     return listed(data, following)
-
-
-def _etag(run: Run, beside: tuple[int | str, ...]) -> str:
-    """Results never change, but what stands beside them does, and how they are written may."""
-    asked = f"{request.full_path.partition('?')[2]} {request.path[-8:]}"
-    named = f"{run.results} {run.as_of} {beside} {asked} {__version__}"
-    return hashlib.sha256(named.encode()).hexdigest()[:32]
-
-
-def _cached(response: Response, etag: str) -> Response:
-    response.set_etag(etag)
-    response.headers["Cache-Control"] = "private, no-cache"
-    return response
