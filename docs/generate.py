@@ -21,6 +21,7 @@ from shelfwise.pipeline.features import FLAGS
 from shelfwise.profile import PROFILES
 from shelfwise.rules import MARKS, Rules
 from shelfwise.service import close, create_app
+from shelfwise.service.headers import ANSWERED
 from shelfwise.service.openapi import document
 from shelfwise.service.problems import STATUS
 from shelfwise.service.schemas import MEANINGS
@@ -293,7 +294,14 @@ A flag marks one product, a warning the whole analysis.
 
 def api() -> str:
     contract = document()
-    parts = ["# API\nThe same contract as `/openapi.json`, in short.\n"]
+    always = {h.name for h in ANSWERED if h.name.startswith(("X-Request", "RateLimit"))}
+    parts = [
+        "# API\nThe same contract as `/openapi.json`, in short.\n",
+        "## Headers of answers\n"
+        + table(("Header", "Meaning"), [(code(h.name), h.meaning) for h in ANSWERED])
+        + "\n\n`X-Request-ID` comes always, `RateLimit-*` wherever requests are counted.\n"
+        "Where the others come stands below.\n",
+    ]
     for path, methods in contract["paths"].items():
         for method, operation in methods.items():
             parts.append(f"## {method.upper()} {path}\n{operation['summary']}")
@@ -304,8 +312,15 @@ def api() -> str:
                     (code(p["name"]), _values(p["schema"]), p["description"]) for p in parameters
                 ]
                 parts.append("\n" + table(("Parameter", "Values", "Meaning"), rows))
-            rows = [(code(s), r["description"]) for s, r in operation["responses"].items()]
-            parts.append("\n" + table(("Status", "Meaning"), rows) + "\n")
+            rows = [
+                (
+                    code(s),
+                    r["description"],
+                    ", ".join(code(h) for h in r["headers"] if h not in always),
+                )
+                for s, r in operation["responses"].items()
+            ]
+            parts.append("\n" + table(("Status", "Meaning", "Headers"), rows) + "\n")
     scored = contract["components"]["schemas"]["ScoredProduct"]
     given = contract["components"]["schemas"]["Product"]["properties"]
     results = [

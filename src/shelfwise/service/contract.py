@@ -41,6 +41,7 @@ PATH_PARAMETERS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 GENERAL_ERRORS = {
     "401": "The server wants a key.",
+    "422": "A parameter does not fit, or nobody here knows it.",
     "400": "The request is not HTTP as it should be, or for a host that is not served here.",
     "429": "More requests a minute than SHELFWISE_RATE_LIMIT; Retry-After says when.",
     "403": "The key lacks the scope, or the request came through an undeclared proxy.",
@@ -54,6 +55,7 @@ QUEUE_ERRORS = STORE_ERRORS | {
     "SHELFWISE_MAX_QUEUED allows; try again after Retry-After seconds.",
 }
 BAD_BODY = {"400": "Not JSON.", "413": "Too large.", "415": "Not JSON.", "422": "Not this shape."}
+LOCATED = {"Location": {"$ref": "#/components/headers/Location"}}
 DEFAULT_LIMIT = 50
 
 
@@ -119,9 +121,12 @@ def ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def answers(name: str, text: str, status: str = "200") -> dict[str, dict[str, Any]]:
-    """A success whose body is a schema of the document."""
-    return {status: {"description": text, "content": {JSON: {"schema": ref(name)}}}}
+def answers(
+    name: str, text: str, status: str = "200", *, located: bool = False
+) -> dict[str, dict[str, Any]]:
+    """A success whose body is a schema of the document; `located` says that it has a Location."""
+    answer: dict[str, Any] = {"description": text, "content": {JSON: {"schema": ref(name)}}}
+    return {status: answer | ({"headers": LOCATED} if located else {})}
 
 
 def json_body(kind: type[msgspec.Struct], example: dict[str, Any], **more: Any) -> dict[str, Any]:

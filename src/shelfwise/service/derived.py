@@ -29,7 +29,7 @@ from shelfwise.store.query import Query, page, select
 api = Blueprint("derived", __name__)
 NO_RUN = {"404": "There is no such run, or no such upload."} | QUEUE_ERRORS
 NO_TABLE = {"404": "There is no such run, or nobody has made this of it yet."} | STORE_ERRORS
-QUEUED = answers("Job", "It is in the queue; look at Location.", "202")
+QUEUED = answers("Job", "It is in the queue; look at Location.", "202", located=True)
 OF_LINES = (
     "The run must be one of order lines (`sales` in POST /v1/runs, or `shelfwise analyze --sales "
     "FILE --save`). What was made before is replaced. `out_of_stock` has product_id and date of "

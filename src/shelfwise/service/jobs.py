@@ -58,7 +58,7 @@ def accepted(job: Job) -> Response:
     scope="analyze",
     summary="Analyze an upload, or a place that the settings allow, as a job.",
     body=json_body(NewRun, {"source": {"upload": "0198f0c2a1b3d4e5f60718"}, "label": "March"}),
-    answers=answers("Job", "It is in the queue; look at Location.", "202"),
+    answers=answers("Job", "It is in the queue; look at Location.", "202", located=True),
     errors=BAD_BODY | {"404": "There is no such upload or model."} | QUEUE_ERRORS,
     idempotent=True,
 )  # fmt: skip
@@ -146,7 +146,7 @@ def list_schedules() -> Response:
         "name": "monday", "cron": "0 6 * * 1", "time_zone": "Europe/Berlin",
         "run": {"source": {"place": "/data/shop/products.parquet"}, "label": "Weekly"},
     }),
-    answers=answers("Schedule", "The schedule.", "201"),
+    answers=answers("Schedule", "The schedule.", "201", located=True),
     errors=BAD_BODY | {"404": "There is no such model."} | STORE_ERRORS,
 )  # fmt: skip
 def add_schedule() -> Response:
@@ -212,7 +212,7 @@ def delete_schedule(name: str) -> Response:
     api, "POST", "/v1/schedules/{name}/trigger",
     scope="analyze",
     summary="Do what a schedule does, now.",
-    answers=answers("Job", "It is in the queue; look at Location.", "202"),
+    answers=answers("Job", "It is in the queue; look at Location.", "202", located=True),
     errors=NO_SCHEDULE | QUEUE_ERRORS,
 )  # fmt: skip
 def trigger_schedule(name: str) -> Response:

@@ -72,7 +72,7 @@ def list_models() -> Response:
         NewModel, {"name": "shop", "run": "latest"},
         oneOf=[{"required": ["run"]}, {"required": ["parameters"]}],
     ),
-    answers=answers("ModelVersion", "The new version.", "201"),
+    answers=answers("ModelVersion", "The new version.", "201", located=True),
     errors=BAD_BODY | {"404": "There is no such run."} | STORE_ERRORS,
     idempotent=True,
 )  # fmt: skip

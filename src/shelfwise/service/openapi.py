@@ -27,6 +27,7 @@ from shelfwise.service.contract import (
     Endpoint,
     ref,
 )
+from shelfwise.service.headers import ANSWERED, ASKED, KEY_HEADERS, Header, has_etag
 from shelfwise.service.schemas import SCHEMAS
 
 ORDER = ("scoring", "runs", "derived", "opinions", "models", "jobs", "uploads", "admin", "pages",
@@ -56,14 +57,6 @@ SENT: dict[str, dict[str, dict[str, Any]]] = {
 
 UNCHANGED = {"description": "If-None-Match named the ETag of what would be answered."}
 
-IDEMPOTENCY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "The request is done once, however often it is sent with this key in 24 hours.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-}
-
 
 @cache
 def document() -> dict[str, Any]:
@@ -82,7 +75,11 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": SCHEMAS | BODIES,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "headers": {one.name: _described(one) for one in ANSWERED},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": KEY_HEADERS[1]},
+            },
         },
     }
 
@@ -102,25 +99,42 @@ def _operation(one: Endpoint) -> dict[str, Any]:
     parameters = [{"name": n, "in": "path", "required": True} | described[n] for n in names]
     parameters += [{"name": n, "in": "query", "required": False} | p for n, p in one.query.items()]
     errors = ({} if one.scope is None else GENERAL_ERRORS) | dict(one.errors)
-    if one.query:
-        errors = {"422": "A parameter does not fit."} | errors
+    parameters += [
+        {"name": header.name, "in": "header", "required": False} | _described(header)
+        for header in ASKED if header.comes(one, "")
+    ]  # fmt: skip
     if one.idempotent:
-        parameters.append(IDEMPOTENCY)
         errors["409"] = "A request with this Idempotency-Key is being worked on."
     description = f"{one.description} Scope: {one.scope}." if one.scope else one.description
+    responses = {
+        **{status: answer | _linked(one, answer) for status, answer in one.answers.items()},
+        **({"304": UNCHANGED} if has_etag(one) else {}),
+        **{status: _error(text) for status, text in sorted(errors.items())},
+    }
     return {
         "operationId": one.name,
         "summary": one.summary,
         **({"description": description.strip()} if description else {}),
-        "security": [{}] if one.scope is None else [{}, {"key": []}],
+        "security": [{}] if one.scope is None else [{}, {"bearer": []}, {"header": []}],
         **({"parameters": parameters} if parameters else {}),
         **({"requestBody": one.body} if one.body else {}),
         "responses": {
-            **{status: answer | _linked(one, answer) for status, answer in one.answers.items()},
-            **({"304": UNCHANGED} if one.method == "GET" and one.scope else {}),
-            **{status: _error(text) for status, text in sorted(errors.items())},
+            status: answer | {"headers": _headers(one, status)}
+            for status, answer in responses.items()
         },
     }
+
+
+def _described(header: Header) -> dict[str, Any]:
+    return {"description": header.meaning, "schema": header.schema}
+
+
+def _headers(one: Endpoint, status: str) -> dict[str, Any]:
+    """The headers that an answer may have."""
+    return {
+        header.name: {"$ref": f"#/components/headers/{header.name}"}
+        for header in ANSWERED if header.comes(one, status)
+    }  # fmt: skip
 
 
 def _linked(one: Endpoint, answer: dict[str, Any]) -> dict[str, Any]:

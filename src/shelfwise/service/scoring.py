@@ -26,7 +26,7 @@ from shelfwise.service.access import audited
 from shelfwise.service.asking import NewRun, as_request
 from shelfwise.service.asking import Source as JobSource
 from shelfwise.service.body import read_body, save_body
-from shelfwise.service.contract import QUEUE_ERRORS, answers, endpoint, query, ref
+from shelfwise.service.contract import LOCATED, QUEUE_ERRORS, answers, endpoint, query, ref
 from shelfwise.service.jobs import accepted
 from shelfwise.service.kept import idempotency_key, jobs, once, store
 from shelfwise.service.parameters import SCORING
@@ -67,14 +67,16 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
     },
     answers={
         "200": {
-            "description": "The scored products, in the order of the request.",
+            "description": "The scored products, in the order of the request; with save=1 "
+            "Location is where the run is kept.",
+            "headers": LOCATED,
             "content": {
                 media.JSON: {"schema": {"anyOf": [ref("Answer"), ref("Valid")]}},
                 **dict.fromkeys([*TABLES, media.TYPES["xlsx"]], _BINARY),
             },
         },
         **answers("Job", "Too much for an answer at once, or Prefer: respond-async: a job that "
-                  "keeps the run. Look at Location.", "202"),
+                  "keeps the run. Look at Location.", "202", located=True),
     },
     errors={
         "400": "Not JSON, not gzip, not UTF-8, or cut short; the detail has the offset.",

@@ -38,7 +38,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
         "name": parameter("What the file is called.", type="string", maxLength=255), **LOOK
     },
     body={"required": True, "content": dict.fromkeys(media.UPLOADS, _BINARY)},
-    answers=answers("Upload", "The file is kept.", "201"),
+    answers=answers("Upload", "The file is kept.", "201", located=True),
     errors={
         "400": "Not gzip, or cut short.",
         "413": "More bytes than SHELFWISE_MAX_UPLOAD_BYTES.",

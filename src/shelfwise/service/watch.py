@@ -13,7 +13,7 @@ from flask import Blueprint, Response, current_app, g, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import generate_latest
 
-from shelfwise.service.contract import ENDPOINTS, endpoint
+from shelfwise.service.contract import ENDPOINTS, endpoint, query
 from shelfwise.service.problems import request_id
 from shelfwise.tracing import Tracer
 
@@ -141,5 +141,6 @@ def traced(tracer: Tracer) -> Callable[[Response], Response]:
 )  # fmt: skip
 def metrics() -> Response:
     """Numbers for Prometheus."""
+    query()
     numbers: Numbers = current_app.extensions["shelfwise numbers"]
     return Response(generate_latest(numbers.registry), content_type=CONTENT_TYPE_LATEST)
