@@ -61,6 +61,18 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip().lower() for part in text.split(",") if part.strip())
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip() for part in text.split(",") if part.strip())
+    for origin in origins:
+        found = re.fullmatch(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?", origin)
+        if not found or found[3] == {"http": ":80", "https": ":443"}[found[1]]:
+            raise ValueError(
+                f"{origin[:60]!r} is no origin as browsers send it: http or https, a host in "
+                "lower case, a port that is not the usual one, no path, no *"
+            )
+    return origins
+
+
 def _key(text: str) -> str:
     if len(text) < 16:
         raise ValueError("must have at least 16 characters")
@@ -136,6 +148,12 @@ SETTINGS = (
         _names,
         "Host names served, with commas; none: all with a key, else loopback.",
     ),
+    Setting(
+        "cors_origins",
+        (),
+        _origins,
+        "Origins whose pages may call, such as https://shop.example, with commas; none: no other.",
+    ),
     Setting("behind_proxy", False, _flag, "A reverse proxy stands in front; needs an API key."),
     Setting("log", "text", _log, "text: what goes wrong; json: a line of JSON a request, too."),
     Setting("rate_limit", 0, _whole, "Requests a minute that one key may make; 0: any number."),
@@ -172,6 +190,7 @@ class Settings:
     drain_seconds: float
     max_connections: int
     hosts: tuple[str, ...]
+    cors_origins: tuple[str, ...]
     behind_proxy: bool
     log: str
     rate_limit: int

@@ -9,6 +9,7 @@ from typing import get_args
 
 from flask import Response, current_app, g, request
 
+from shelfwise.service import origins
 from shelfwise.service.contract import ENDPOINTS
 from shelfwise.service.kept import store
 from shelfwise.service.problems import Refusal, request_id
@@ -29,12 +30,15 @@ HERE = "this machine"
 SETTING = "SHELFWISE_API_KEY"
 
 
-def guard() -> None:
-    """Host, forwarding, key, scope and rate: the checks that every request passes."""
+def guard() -> Response | None:
+    """Host, forwarding, key, scope and rate: the checks that every request passes.
+
+    A preflight that passes the first two is answered here.
+    """
     settings: Settings = current_app.config["SHELFWISE"]
     environ = request.environ
     if request.endpoint in PROBES:
-        return
+        return None
     key_needed: bool = current_app.config["KEY_NEEDED"]
     hosts = settings.hosts or (() if key_needed else LOOPBACK)
     by_proxy = key_needed and request.endpoint == PROXIED
@@ -55,8 +59,10 @@ def guard() -> None:
                 "The request came through a proxy. Set SHELFWISE_BEHIND_PROXY and a key first.",
             )
         _refuse_cross_site(environ)
+    if answer := origins.preflight():
+        return answer
     if request.endpoint in OPEN:
-        return
+        return None
     g.who, g.scopes = _asker(settings, _given(environ), key_needed=key_needed)
     declared = ENDPOINTS.get(str(request.endpoint))
     if declared and declared.scope and not g.scopes & {*declared.scope.split(" or "), "admin"}:
@@ -65,6 +71,7 @@ def guard() -> None:
         )
     if settings.rate_limit and not by_proxy:
         _count(g.who, settings.rate_limit)
+    return None
 
 
 def _refuse_cross_site(environ: dict[str, str]) -> None:
@@ -72,7 +79,7 @@ def _refuse_cross_site(environ: dict[str, str]) -> None:
 
     Programs send neither header.
     """
-    if request.method in ("GET", "HEAD", "OPTIONS"):
+    if request.method in ("GET", "HEAD", "OPTIONS") or origins.allowed():
         return
     origin = environ.get("HTTP_ORIGIN", "")
     foreign = bool(origin) and origin.partition("://")[2] != environ.get("HTTP_HOST", "")

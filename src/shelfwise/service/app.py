@@ -19,6 +19,7 @@ from shelfwise.service import (
     jobs,
     models,
     opinions,
+    origins,
     pages,
     problems,
     runs,
@@ -101,6 +102,7 @@ def create_app(
     app.before_request(watch.begin)
     app.before_request(access.guard)
     app.after_request(_headers)
+    app.after_request(origins.permit)
     app.after_request(watch.end)
     if spans := tracer():
         app.extensions["shelfwise tracer"] = spans
