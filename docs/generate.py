@@ -24,7 +24,7 @@ from shelfwise.service import close, create_app
 from shelfwise.service.headers import ANSWERED
 from shelfwise.service.openapi import document
 from shelfwise.service.problems import STATUS
-from shelfwise.service.schemas import MEANINGS
+from shelfwise.service.product_schemas import MEANINGS
 from shelfwise.settings import SETTINGS, load_settings
 
 FOLDER = Path(__file__).resolve().parent / "reference"

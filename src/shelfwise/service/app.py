@@ -30,7 +30,7 @@ from shelfwise.service import (
 from shelfwise.service.contract import ID, JOB, PATH_PARAMETERS, REFERENCE
 from shelfwise.service.kept import store
 from shelfwise.service.problems import Refusal, request_id
-from shelfwise.service.schemas import EXAMPLE
+from shelfwise.service.product_schemas import EXAMPLE
 from shelfwise.settings import Settings, load_settings
 from shelfwise.tracing import tracer
 

@@ -26,7 +26,7 @@ from shelfwise.service.contract import (
 )
 from shelfwise.service.kept import store
 from shelfwise.service.parameters import PAGE, SWITCH
-from shelfwise.service.schemas import SOME_TEXT
+from shelfwise.service.product_schemas import SOME_TEXT
 from shelfwise.store.opinions import VERDICTS
 from shelfwise.store.schema import REASON_LETTERS
 

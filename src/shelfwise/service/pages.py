@@ -10,7 +10,7 @@ from shelfwise.errors import StoreError
 from shelfwise.service import problems
 from shelfwise.service.contract import answers, endpoint
 from shelfwise.service.kept import store
-from shelfwise.service.schemas import EXAMPLE, MEANINGS
+from shelfwise.service.product_schemas import EXAMPLE, MEANINGS
 
 log = logging.getLogger("shelfwise.service")
 api = Blueprint("pages", __name__)

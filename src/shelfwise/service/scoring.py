@@ -31,7 +31,7 @@ from shelfwise.service.jobs import accepted
 from shelfwise.service.kept import idempotency_key, jobs, once, store
 from shelfwise.service.parameters import SCORING
 from shelfwise.service.problems import Refusal
-from shelfwise.service.schemas import EXAMPLE
+from shelfwise.service.product_schemas import EXAMPLE
 from shelfwise.settings import Settings
 from shelfwise.source import Source, from_records, open_source
 
