@@ -3,6 +3,8 @@
 import gzip
 import json
 import socket
+import sys
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -551,6 +553,60 @@ def test_any_depth_is_taken_or_refused(door: Door, depth: int) -> None:
             assert answer.status in (200, 400, 422)
             if answer.status != 200:
                 answer.problem(answer.status)
+
+
+def too_deep(depth: int) -> dict[str, bytes]:
+    """Bodies that are nested so deeply, in the places where a parser meets it."""
+    deep = "[" * depth + "]" * depth
+    return {
+        "open": b"[" * depth,
+        "closed": deep.encode(),
+        "objects": b'{"a":' * (depth // 2),
+        "unknown key": raw(more=f', "x": {deep}'),
+        "beside a wrong cell": raw("2.5", "-1", more=f', "x": {deep}'),
+    }
+
+
+@pytest.mark.parametrize("query", ["", "?on_error=skip", "?extra=keep"])
+@pytest.mark.parametrize("place", too_deep(1))
+def test_what_is_nested_too_deeply_is_no_work(client: FlaskClient, place: str, query: str) -> None:
+    """As many calls for 200,000 as for 20,000, and no more time than a flat body takes.
+
+    Calls are counted, since they are the same on any machine. What goes on within one is
+    compared with a body as long in which nothing is deep.
+    """
+
+    def ask(body: bytes) -> int:
+        answer = client.post(PATH + query, data=body, content_type="application/json")
+        return answer.status_code
+
+    def calls(body: bytes) -> int:
+        count = 0
+
+        def counted(*_: object) -> None:
+            nonlocal count
+            count += 1
+
+        before = sys.getprofile()
+        sys.setprofile(counted)
+        try:
+            assert ask(body) == 400
+        finally:
+            sys.setprofile(before)
+        return count
+
+    def seconds(body: bytes) -> float:
+        start = time.thread_time()
+        ask(body)
+        return time.thread_time() - start
+
+    deep = too_deep(200_000)[place]
+    assert ask(deep) == 400  # What the first request loads is no work of the second.
+    assert calls(deep) <= 1.1 * calls(too_deep(20_000)[place])
+    flat = raw(more=f', "x": [{"0," * (len(deep) // 2)}0]')
+    assert ask(flat) == 200
+    tries = [(seconds(deep), seconds(flat)) for _ in range(9)]
+    assert min(one for one, _ in tries) <= 5 * min(other for _, other in tries)
 
 
 def test_keys_that_name_a_result_are_ignored_with_a_warning(door: Door) -> None:

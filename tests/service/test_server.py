@@ -3,17 +3,18 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
+from doors import PRODUCT, LiveDoor, serving
 
 import shelfwise.settings
 
@@ -255,7 +256,7 @@ def test_a_large_body_without_a_key_is_not_read() -> None:
         assert server.ask(b"POST /product-analysis " + small)[0] == 200
 
 
-def test_slow_clients_do_not_slow_a_normal_one() -> None:
+def test_slow_clients_are_closed_after_a_total_deadline() -> None:
     with running(request_seconds=5.0, idle_seconds=3.0) as server:
         begun = POST + b"Content-Length: 1000\r\n\r\nx"
         slow = [server.connect(begun if n % 2 else GET[:20]) for n in range(60)]
@@ -276,14 +277,7 @@ def test_slow_clients_do_not_slow_a_normal_one() -> None:
 
         thread = Thread(target=drip, daemon=True)
         thread.start()
-        taken = []
-        for _ in range(20):
-            before = time.monotonic()
-            assert server.ask(GET)[0] == 200
-            taken.append(time.monotonic() - before)
-            time.sleep(0.1)
-        print(f"median {statistics.median(taken) * 1e3:.1f} ms, slowest {max(taken) * 1e3:.1f} ms")
-        assert statistics.median(taken) < 0.1
+        assert server.ask(GET)[0] == 200
         problem(answer(slow[0]), 408)
         assert problem(answer(dripping[1]), 408)["title"] == "Request Timeout"
         assert all(closed(client) for client in slow)
@@ -294,6 +288,66 @@ def test_slow_clients_do_not_slow_a_normal_one() -> None:
         assert server.ask(GET)[0] == 200
         for client in slow + dripping:
             client.close()
+
+
+ROUNDS, ASKED, MOST_SECONDS = 6, 40, 0.1
+
+
+@pytest.mark.slow
+def test_slow_clients_do_not_slow_a_normal_one(tmp_path: Path) -> None:
+    """Each of 40 requests in a row stays under 100 ms, beside a server without slow clients.
+
+    A machine that pauses for 100 ms says nothing of the server, so there are several rounds,
+    of which one must do. Where slow clients slow a normal one, none does.
+    """
+    body = json.dumps([{**PRODUCT, "product_id": n} for n in range(10)]).encode()
+    head = b"POST /product-analysis HTTP/1.1\r\nHost: localhost\r\n"
+    begun = head + b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n["
+    (tmp_path / "alone").mkdir()
+    with serving(tmp_path) as busy, serving(tmp_path / "alone") as alone:
+
+        def connect(n: int) -> socket.socket:
+            client = socket.create_connection(busy.address, timeout=20)
+            client.sendall(begun if n % 2 else GET[:20])
+            return client
+
+        slow, dripping = [connect(n) for n in range(60)], [connect(n) for n in range(200)]
+        over = Event()
+
+        def drip() -> None:
+            while not over.wait(1):
+                for client in dripping:
+                    client.sendall(b" ")
+
+        thread = Thread(target=drip, daemon=True)
+        thread.start()
+
+        def seconds(door: LiveDoor) -> float:
+            start = time.monotonic()
+            door(body).ok()
+            return time.monotonic() - start
+
+        rounds: list[tuple[float, float]] = []
+        while len(rounds) < ROUNDS and not any(one < MOST_SECONDS for one, _ in rounds):
+            pairs = []
+            for _ in range(ASKED):
+                pairs.append((seconds(busy), seconds(alone)))
+                time.sleep(0.02)
+            rounds.append((max(one for one, _ in pairs), max(other for _, other in pairs)))
+            # They were all there to the end of the round.
+            assert not any(closed_now(client) for client in slow + dripping)
+        over.set()
+        thread.join()
+        for client in slow + dripping:
+            client.close()
+    said = [f"{1e3 * one:.0f} ms ({1e3 * other:.0f} ms alone)" for one, other in rounds]
+    print(f"slowest of {ASKED} requests: {', '.join(said)}")
+    assert any(one < MOST_SECONDS for one, _ in rounds), said
+
+
+def closed_now(client: socket.socket) -> bool:
+    """Whether the server has closed or answered a connection, without waiting."""
+    return bool(select.select([client], [], [], 0)[0])
 
 
 def test_closes_silent_connections() -> None:
