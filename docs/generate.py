@@ -528,6 +528,8 @@ ELSEWHERE = (
      "tests/service/test_v1_models.py::test_keys_open_what_their_scopes_say"),
     ("more requests than the rate allows", 429,
      "tests/service/test_v1_models.py::test_the_rate_of_requests_is_limited_for_each_key"),
+    ("more products than a job may have, as Parquet or Arrow", 413,
+     "tests/service/test_v1_jobs.py::test_more_rows_than_a_job_may_have_are_refused_unread"),
     ("a job where as many wait as may", 503,
      "tests/service/test_v1_jobs.py::test_a_full_queue_takes_no_more_and_says_when_to_ask_again"),
     ("a full disk", 507,

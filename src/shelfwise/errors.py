@@ -92,9 +92,16 @@ class TooLargeError(InputError):
 
 
 class TooManyRowsError(TooLargeError):
-    """More rows than one request may have; a job may have more."""
+    """More rows than one request may have; a job may have more, up to a limit of its own."""
 
     code = "too_many_rows"
+
+    def __init__(self, rows: int, most: int) -> None:
+        super().__init__(
+            f"{rows:,} rows are more than the {most:,} that are allowed here.",
+            "Send fewer, or raise SHELFWISE_MAX_ROWS or, of jobs, SHELFWISE_MAX_UPLOAD_ROWS.",
+        )
+        self.rows = rows
 
 
 class UnsupportedError(InputError):

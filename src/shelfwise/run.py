@@ -11,7 +11,7 @@ from shelfwise.cells import OnError, Rejection
 from shelfwise.engines import files
 from shelfwise.engines.failures import failures, stamp, unchanged
 from shelfwise.engines.frames import Engine
-from shelfwise.errors import InputError, excerpt
+from shelfwise.errors import InputError, TooManyRowsError, excerpt
 from shelfwise.model import Model, Tiering
 from shelfwise.notices import about_lines
 from shelfwise.pipeline import apply, fit
@@ -36,6 +36,7 @@ def analyze(
     columns: Mapping[str, str] | None = None,
     on_error: OnError = "reject",
     engine: Engine | None = None,
+    max_rows: int | None = None,
 ) -> Analysis:
     """Score products 0 to 100, tier them, cluster them, and say why.
 
@@ -56,9 +57,11 @@ def analyze(
         engine: "duckdb" keeps data and result there, for what memory does not hold;
             "spark" takes them to Spark, where a text may also name a table; "polars"
             brings what is on an engine into memory.
+        max_rows: More products are refused, before any is scored.
 
     Raises:
-        InputError: The data is wrong; RejectedRowsError lists the rows.
+        InputError: The data is wrong; RejectedRowsError lists the rows, TooManyRowsError
+            says that there are more than `max_rows`.
         ProfileError, ModelError, NotFoundError: The profile, model or file is.
         EngineError: DuckDB or Spark could not finish.
 
@@ -87,6 +90,8 @@ def analyze(
         opened = open_source(
             source, chosen, mapping=columns, on_error=on_error, engine=engine, group_by=group_by
         )
+        if max_rows is not None and opened.table.height > max_rows:
+            raise TooManyRowsError(opened.table.height, max_rows)
         if engine == "spark" or (engine and files.holds_parquet(source)):
             opened.read_from = (source, before)
         if sold:

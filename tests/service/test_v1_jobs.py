@@ -186,7 +186,60 @@ def test_a_job_that_fails_says_why(working: LiveDoor) -> None:
     assert job["error"]["errors"][0]["pointer"] == "/0/price"
     many = upload(working, written(shop(6_000), "write_csv"), CSV).json()["id"]
     job = over(working, send(working, "POST", "/v1/runs", {"source": {"upload": many}}))
-    assert "5,000 are allowed" in job["error"]["detail"]
+    assert job["error"]["code"] == "too_many_rows"
+    assert "6,000 rows are more than the 5,000" in job["error"]["detail"]
+
+
+COUNTED = {
+    "parquet": ("application/vnd.apache.parquet", "write_parquet"),
+    "arrow": ("application/vnd.apache.arrow.file", "write_ipc"),
+    "stream": ("application/vnd.apache.arrow.stream", "write_ipc_stream"),
+}
+
+
+@pytest.mark.parametrize("kind", COUNTED)
+def test_more_rows_than_a_job_may_have_are_refused_unread(
+    client_of: Callable[..., FlaskClient], tmp_path: Path, kind: str
+) -> None:
+    media, how = COUNTED[kind]
+    home, opened = tmp_path / "kept", tmp_path / "open"
+    opened.mkdir()
+    door = ClientDoor(client_of(data_dir=home, max_rows=10, max_upload_rows=50,
+                                sources=(str(opened),)))  # fmt: skip
+    few, many = (written(shop(n), how) for n in (50, 51))
+
+    def refused(answer: Answer) -> None:
+        document = answer.problem(413)
+        assert document["type"] == "urn:shelfwise:problem:too_many_rows"
+        assert "51 rows are more than the 50" in document["detail"]
+
+    for headers in ({"Prefer": "respond-async"}, {}):
+        given = {"Content-Type": media} | headers
+        refused(door(many, headers=given))
+        assert list((home / "uploads").glob("*")) == []
+    assert door(few, headers=given | {"Prefer": "respond-async"}).status == 202
+    if kind == "stream":
+        return  # It is no file to be uploaded.
+    kept = upload(door, many, media).json()["id"]
+    refused(send(door, "POST", "/v1/runs", {"source": {"upload": kept}}))
+    # Of order lines there may be more than of products.
+    lines = {"source": {"upload": kept}, "sales": {}}
+    assert send(door, "POST", "/v1/runs", lines).status == 202
+    if kind == "parquet":
+        (opened / "many.parquet").write_bytes(many)
+        refused(send(door, "POST", "/v1/runs", {"source": {"place": str(opened)}}))
+    assert len(get(door, "/v1/jobs").ok()["data"]) == 2
+
+
+@pytest.mark.parametrize("kind", ["json", "csv", "ndjson"])
+def test_rows_that_were_counted_are_refused_at_once(
+    client_of: Callable[..., FlaskClient], tmp_path: Path, kind: str
+) -> None:
+    door = ClientDoor(client_of(data_dir=tmp_path, max_rows=10, max_upload_rows=50))
+    media = {"json": "application/json", "csv": CSV, "ndjson": "application/x-ndjson"}[kind]
+    for rows, status in ((10, 200), (11, 202), (50, 202), (51, 413)):
+        body = written(shop(rows), f"write_{kind}")
+        assert door(body, headers={"Content-Type": media}).status == status, rows
 
 
 def test_repairs_and_other_names_go_with_a_job(working: LiveDoor) -> None:

@@ -87,10 +87,7 @@ def _decoder(keys: tuple[str, ...]) -> msgspec.json.Decoder[list[Any]]:
 
 def refuse_beyond(count: int, max_rows: int | None) -> None:
     if max_rows is not None and count > max_rows:
-        raise TooManyRowsError(
-            f"{count:,} rows are more than the {max_rows:,} that one request may have.",
-            "Send fewer rows, or raise SHELFWISE_MAX_ROWS.",
-        )
+        raise TooManyRowsError(count, max_rows)
 
 
 def plain_rows(body: bytes, max_rows: int | None) -> list[Any]:

@@ -4,6 +4,7 @@ A file may be small and its content huge. Parquet says at its end how many rows 
 it holds; Arrow says whether its parts are compressed, which bounds them by its size.
 """
 
+import mmap
 import struct
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -32,7 +33,7 @@ def read_table(kind: str, body: bytes, max_rows: int, max_bytes: int) -> tuple[A
     supposed: list[str] = []
     if kind == "csv":
         if body.count(b"\n") > max_rows + 1 and b'"' not in body:
-            decode.refuse_beyond(body.count(b"\n"), max_rows)
+            decode.refuse_beyond(body.count(b"\n") - 1, max_rows)
         frame, supposed = files.parse_csv(body.removeprefix(decode.BOM), "The CSV")
     elif kind == "parquet":
         look_at_parquet(BytesIO(body), max_rows, max_bytes)
@@ -89,6 +90,41 @@ def look_at_parquet(file: Path | BytesIO, max_rows: int | None, max_bytes: int) 
         )
 
 
+def rows_in(path: Path, kind: str) -> int | None:
+    """How many rows a file says that it has; None where only reading it would tell.
+
+    Nothing is unpacked. Of a file that is damaged whoever reads it says so.
+    """
+    try:
+        if kind == "parquet":
+            from pyarrow import parquet
+
+            return int(parquet.read_metadata(path).num_rows)
+        if kind == "arrow":
+            return _rows_of_arrow(path)
+    except (InputError, OSError, ValueError, struct.error, IndexError, OverflowError):
+        pass  # Arrow's own errors are ValueErrors.
+    return None
+
+
+def _rows_of_arrow(path: Path) -> int:
+    with path.open("rb") as file:
+        # It is not closed by hand: parts of it are in use until this returns.
+        body = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    places = _blocks(body) if body[:6] == b"ARROW1" else _messages(body)
+    return sum(_rows_of_batch(_head(body, place)[0]) for place in places)
+
+
+def _rows_of_batch(head: memoryview) -> int:
+    """The rows of a Message that holds a RecordBatch; 0 of others."""
+    message = _follow(head, 0)
+    kind, header = _field(head, message, 1), _field(head, message, 2)
+    if kind is None or header is None or head[kind] != 3:
+        return 0
+    length = _field(head, _follow(head, header), 0)
+    return 0 if length is None else int(struct.unpack_from("<q", head, length)[0])
+
+
 def _look_at_arrow(body: bytes) -> None:
     """Refuse compressed parts: only unpacking them would tell how large they are."""
     try:
@@ -103,7 +139,7 @@ def _look_at_arrow(body: bytes) -> None:
         raise InputError("The Arrow body is damaged.") from error
 
 
-def _head(body: bytes, place: int) -> tuple[memoryview, int]:
+def _head(body: bytes | mmap.mmap, place: int) -> tuple[memoryview, int]:
     """The head of the message at a place, and where its content begins; empty at the end."""
     if place + 4 > len(body):
         return memoryview(b""), len(body)
@@ -117,7 +153,7 @@ def _head(body: bytes, place: int) -> tuple[memoryview, int]:
     return memoryview(body)[start : start + length], start + length
 
 
-def _messages(body: bytes) -> Iterator[int]:
+def _messages(body: bytes | mmap.mmap) -> Iterator[int]:
     """Where the messages of a stream stand."""
     place = 0
     while place < len(body):
@@ -128,7 +164,7 @@ def _messages(body: bytes) -> Iterator[int]:
         place = content + _body_length(head)
 
 
-def _blocks(body: bytes) -> Iterator[int]:
+def _blocks(body: bytes | mmap.mmap) -> Iterator[int]:
     """Where the messages of a file stand, by the list at its end."""
     (length,) = struct.unpack_from("<i", body, len(body) - 10)
     footer = memoryview(body)[len(body) - 10 - length : len(body) - 10]

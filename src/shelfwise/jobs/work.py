@@ -20,7 +20,7 @@ from typing import Any
 
 from shelfwise.engines import files, frames
 from shelfwise.engines.frames import Engine
-from shelfwise.errors import InputError, ShelfwiseError
+from shelfwise.errors import ShelfwiseError
 from shelfwise.rules import Rules
 from shelfwise.run import analyze
 from shelfwise.sales import from_sales
@@ -59,8 +59,8 @@ def analyze_request(store: Store, run_id: str, request: dict[str, Any]) -> Run:
             columns=columns,
             on_error=request.get("on_error") or "reject",
             engine=engine,
+            max_rows=request.get("max_rows"),
         )
-        _refuse_beyond(analysis.table.height, request.get("max_rows"))
         say("saving")
         as_of = request.get("as_of")
         return store.runs.save(
@@ -122,11 +122,6 @@ def _named(text: str) -> str:
 
 
 _NAMES: dict[str, str] = {}
-
-
-def _refuse_beyond(rows: int, most: int | None) -> None:
-    if most and rows > most:
-        raise InputError(f"There are {rows:,} products; {most:,} are allowed.", "Split them.")
 
 
 def say(phase: str, done: float | None = None) -> None:

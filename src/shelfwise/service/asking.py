@@ -10,8 +10,8 @@ import msgspec
 from flask import current_app
 from msgspec import UNSET, UnsetType
 
-from shelfwise.engines import urls
-from shelfwise.errors import InputError, excerpt
+from shelfwise.engines import files, untrusted, urls
+from shelfwise.errors import InputError, TooManyRowsError, excerpt
 from shelfwise.rules import Rules
 from shelfwise.sales.lines import MAX_REJECTED
 from shelfwise.sales.rollup import BY
@@ -81,6 +81,8 @@ def as_request(asked: NewRun, origin: str = "api") -> dict[str, Any]:
     if asked.model is not None:
         store().models.get(asked.model)
     _must_be_day("as_of", asked.as_of)
+    if asked.sales is None:  # Of order lines there may be more; their products are counted.
+        refuse_beyond(_rows_of(found["source"]))
     if asked.sales is not None:
         sales = asked.sales
         if sales.by not in BY:
@@ -95,6 +97,21 @@ def as_request(asked: NewRun, origin: str = "api") -> dict[str, Any]:
         if sales.rules is not None:
             Rules.of(found["sales"]["rules"], "sales.rules")
     return found | {"origin": origin, "max_rows": settings.max_upload_rows}
+
+
+def refuse_beyond(rows: int | None) -> None:
+    """TooManyRowsError for more products than a job may have; None is not known yet."""
+    settings: Settings = current_app.config["SHELFWISE"]
+    if rows is not None and rows > settings.max_upload_rows:
+        raise TooManyRowsError(rows, settings.max_upload_rows)
+
+
+def _rows_of(source: dict[str, str]) -> int | None:
+    """How many rows a source says that it has, without reading them."""
+    if "upload" in source:
+        upload = store().uploads.get(source["upload"])
+        return untrusted.rows_in(store().uploads.path(upload.id), upload.kind)
+    return None if urls.is_url(source["place"]) else files.rows_in(source["place"])
 
 
 def source_of(source: Source, name: str = "source") -> dict[str, str]:

@@ -59,7 +59,10 @@ def accepted(job: Job) -> Response:
     summary="Analyze an upload, or a place that the settings allow, as a job.",
     body=json_body(NewRun, {"source": {"upload": "0198f0c2a1b3d4e5f60718"}, "label": "March"}),
     answers=answers("Job", "It is in the queue; look at Location.", "202", located=True),
-    errors=BAD_BODY | {"404": "There is no such upload or model."} | QUEUE_ERRORS,
+    errors=BAD_BODY | {
+        "404": "There is no such upload or model.",
+        "413": "Too large, or more products than SHELFWISE_MAX_UPLOAD_ROWS.",
+    } | QUEUE_ERRORS,
     idempotent=True,
 )  # fmt: skip
 def start_run() -> Response:

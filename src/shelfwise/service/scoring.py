@@ -13,8 +13,8 @@ from flask import Blueprint, Response, current_app, g, request
 
 from shelfwise import answer
 from shelfwise.analysis import Analysis
+from shelfwise.engines import untrusted
 from shelfwise.engines.records import Records, read_json
-from shelfwise.engines.untrusted import read_table
 from shelfwise.errors import InputError, TooLargeError, TooManyRowsError, UnreadableError, excerpt
 from shelfwise.metrics import is_result
 from shelfwise.model import Model
@@ -23,7 +23,7 @@ from shelfwise.profile import PROFILES, Profile
 from shelfwise.run import analyze_source
 from shelfwise.service import media
 from shelfwise.service.access import audited
-from shelfwise.service.asking import NewRun, as_request
+from shelfwise.service.asking import NewRun, as_request, refuse_beyond
 from shelfwise.service.asking import Source as JobSource
 from shelfwise.service.body import read_body, save_body
 from shelfwise.service.contract import LOCATED, QUEUE_ERRORS, answers, endpoint, query, ref
@@ -109,8 +109,9 @@ def product_analysis() -> Response:
             request.environ, settings.max_upload_bytes, path))  # fmt: skip
     try:
         return _at_once(kind, wanted, sent, options, settings)
-    except TooManyRowsError:
+    except TooManyRowsError as error:
         # More rows than are scored at once; a job may have more.
+        refuse_beyond(error.rows)
         if settings.max_rows >= settings.max_upload_rows or options["dry_run"] == "1":
             raise
         return _as_job(kind, options, sent.write)
@@ -147,6 +148,7 @@ def _as_job(kind: str, options: dict[str, Any], write: Callable[[Path], None]) -
         jobs().must_have_room()  # Before the body is unpacked.
     with store().uploads.arriving(write) as (arrived, digest), once(digest) as attempt:
         if not attempt.repeated:
+            refuse_beyond(untrusted.rows_in(arrived, kind))
             jobs().must_have_room()  # Before the body is kept.
             store().uploads.add(kind, f"request.{kind}", arrived.replace, attempt.result_id)
             audited("job.start", attempt.result_id)
@@ -279,7 +281,9 @@ def _table(kind: str) -> Opener:
     def opened(
         body: bytes, profile: Profile, options: dict[str, Any], settings: Settings
     ) -> tuple[Source, dict[str, Any]]:
-        rows, supposed = read_table(kind, body, settings.max_rows, settings.max_body_bytes)
+        rows, supposed = untrusted.read_table(
+            kind, body, settings.max_rows, settings.max_body_bytes
+        )
         source = open_source(rows, profile, on_error=options["on_error"] or "reject")
         if supposed:
             read_as = f"The CSV was read with {' and '.join(supposed)}."
