@@ -44,14 +44,22 @@ class Server:
         self.control("-m", "immediate", "stop")
 
 
-def new_database(server: Server) -> str:
-    """The URL of an empty database."""
+def new_database(server: Server, template: str = "template1") -> str:
+    """The URL of an empty database, or of a copy of one that nobody is connected to."""
     import psycopg
 
     name = f"t{secrets.token_hex(6)}"
     with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     return server.url.replace("/postgres", f"/{name}")
+
+
+def drop_database(server: Server, url: str) -> None:
+    """Remove a database, whoever is connected to it."""
+    import psycopg
+
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
 
 def binaries() -> Path | None:

@@ -14,9 +14,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pytest
 from werkzeug.test import Client
 
 import shelfwise
+from postgresql import new_database
 
 PATH = "/product-analysis"
 LIMITS = {
@@ -137,6 +139,17 @@ class LiveDoor(Door):
             return Answer(response.status, found, response.read())
         finally:
             connection.close()
+
+
+DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+"""What a fixture of a whole module is made on; the second takes as long as the first."""
+
+
+def database_of(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database of a fixture's parameter; none for SQLite's own file."""
+    if request.param == "sqlite":
+        return ""
+    return new_database(request.getfixturevalue("postgresql"))
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:

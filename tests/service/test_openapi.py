@@ -3,18 +3,19 @@
 import json
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import LIMITS, PATH, PROBLEM_KEYS, catalogue
+from doors import DATABASES, LIMITS, PATH, PROBLEM_KEYS, catalogue, database_of
+from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
 from shelfwise.columns import COLUMNS
 from shelfwise.metrics import METRICS
-from shelfwise.service import create_app
+from shelfwise.service import close, create_app
 from shelfwise.service.openapi import document
 from shelfwise.settings import load_settings
 from shelfwise.store.query import FILTERS
@@ -227,6 +228,19 @@ def mends(case: Any) -> bool:
     return query.get("on_error") in ("skip", "repair")
 
 
+@pytest.fixture(scope="module", params=DATABASES)
+def app(request: pytest.FixtureRequest) -> Iterator[Flask]:
+    """The application that is asked, on each database."""
+    if request.param == "sqlite":
+        yield APP
+        return
+    with tempfile.TemporaryDirectory() as home:
+        given = {"data_dir": Path(home), "database_url": database_of(request)}
+        made = create_app(load_settings({}, **given, **LIMITS))
+        yield made
+        close(made)
+
+
 @API.parametrize()
 @settings(
     max_examples=60,
@@ -235,7 +249,7 @@ def mends(case: Any) -> bool:
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-def test_generated_requests_get_what_the_document_says(case: Any) -> None:
+def test_generated_requests_get_what_the_document_says(case: Any, app: Flask) -> None:
     from schemathesis.specs.openapi import checks
 
     excluded: list[Callable[..., Any]] = []
@@ -244,7 +258,7 @@ def test_generated_requests_get_what_the_document_says(case: Any) -> None:
         excluded.append(checks.positive_data_acceptance)
     if mends(case):
         excluded.append(checks.negative_data_rejection)
-    case.call_and_validate(excluded_checks=excluded)
+    case.call_and_validate(app=app, excluded_checks=excluded)
 
 
 def test_the_document_is_the_same_each_time(client: FlaskClient) -> None:

@@ -4,19 +4,22 @@ What was made is found, what was deleted is gone, and each answer is the one tha
 """
 
 import re
+import secrets
 import shutil
 import tempfile
 from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from doors import LIMITS
+from doors import DATABASES, LIMITS, database_of
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, Phase, settings
 
 from kinds import shop
+from postgresql import Server, drop_database, new_database
 from shelfwise.service import close, create_app
 from shelfwise.settings import load_settings
 
@@ -29,10 +32,10 @@ HOME = tempfile.TemporaryDirectory()  # What is generated here must not meet oth
 FOLDER = Path(HOME.name)
 
 
-def application(folder: Path) -> Flask:
+def application(folder: Path, database_url: str = "") -> Flask:
     """The application on a store in a folder; it may read what is in `open`."""
-    sources = (str(FOLDER / "open"),)
-    return create_app(load_settings({}, data_dir=folder, sources=sources, **LIMITS))
+    given = {"data_dir": folder, "database_url": database_url, "sources": (str(FOLDER / "open"),)}
+    return create_app(load_settings({}, **given, **LIMITS))
 
 
 APP = application(FOLDER / "kept")
@@ -98,7 +101,7 @@ def test_what_is_made_can_be_looked_at_by_a_link() -> None:
 
 def fill(client: FlaskClient) -> None:
     """Make one of each thing, so that each list has something that a link can lead to."""
-    (FOLDER / "open").mkdir()
+    (FOLDER / "open").mkdir(exist_ok=True)
     (FOLDER / "open" / "shop.csv").write_text(CSV, encoding="utf-8")
     rows = [*shop(12), {"product_id": "bad"}]
     place = {"source": {"place": str(FOLDER / "open" / "shop.csv")}}
@@ -135,7 +138,31 @@ class Followed(LinkCalibrationState):
         return True
 
 
-def chain(paths: str) -> Any:
+@dataclass(frozen=True)
+class Filled:
+    """A store with one of each thing, which each chain gets a copy of."""
+
+    folder: Path
+    server: Server | None = None
+    database_url: str = ""
+
+    def copy(self, folder: Path) -> Flask:
+        """The application on a copy, in a folder that is not there yet."""
+        shutil.copytree(self.folder, folder)
+        if not self.server:
+            return application(folder)
+        template = self.database_url.rpartition("/")[2]
+        return application(folder, new_database(self.server, template))
+
+    def drop(self, app: Flask) -> None:
+        """Remove a copy."""
+        close(app)
+        if self.server:
+            drop_database(self.server, app.config["SHELFWISE"].database_url)
+        shutil.rmtree(app.config["SHELFWISE"].data_dir)
+
+
+def chain(paths: str, filled: Filled) -> Any:
     """A machine that makes chains of requests to some paths."""
     known = API.include(path_regex=paths)
 
@@ -146,13 +173,10 @@ def chain(paths: str) -> Any:
         """Operation, and how often one got a success with what an answer before it had."""
 
         def setup(self) -> None:
-            self.folder = Path(tempfile.mkdtemp(dir=HOME.name))
-            shutil.copytree(FOLDER / "kept", self.folder / "kept")
-            self.app = application(self.folder / "kept")
+            self.app = filled.copy(Path(HOME.name) / secrets.token_hex(8))
 
         def teardown(self) -> None:
-            close(self.app)
-            shutil.rmtree(self.folder)
+            filled.drop(self.app)
 
         def before_call(self, case: Any) -> None:
             what_no_schema_says(case)
@@ -184,17 +208,21 @@ CHAINS: dict[str, tuple[str, set[str]]] = {
 """Paths that belong together, and operations that a link must have led to."""
 
 
-@pytest.fixture(scope="module")
-def filled() -> None:
-    fill(APP.test_client())
-    close(APP)
+@pytest.fixture(scope="module", params=DATABASES)
+def filled(request: pytest.FixtureRequest) -> Filled:
+    found = Filled(FOLDER / request.param, database_url=database_of(request))
+    if found.database_url:
+        found = replace(found, server=request.getfixturevalue("postgresql"))
+    app = application(found.folder, found.database_url)
+    fill(app.test_client())
+    close(app)
+    return found
 
 
-@pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("name", CHAINS)
-def test_chains_of_requests_get_what_the_document_says(name: str) -> None:
+def test_chains_of_requests_get_what_the_document_says(name: str, filled: Filled) -> None:
     paths, wanted = CHAINS[name]
-    machine = chain(paths)
+    machine = chain(paths, filled)
     machine.run(
         settings=settings(
             max_examples=20, stateful_step_count=12, derandomize=True, deadline=None,

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from doors import LiveDoor, serving
+from doors import DATABASES, LiveDoor, database_of, serving
 from test_v1_jobs import CSV, HOMES, over, send, upload, written
 from test_v1_runs import get
 
@@ -16,14 +16,19 @@ from kinds import shop, sold
 LINES, CATALOG = sold()
 
 
-@pytest.fixture(scope="module")
-def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDoor]:
+@pytest.fixture(scope="module", params=DATABASES)
+def working(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveDoor]:
     """A server with a worker, which may read the folder `open`."""
     home = tmp_path_factory.mktemp("derived")
     (home / "open").mkdir()
     pl.DataFrame(LINES).write_parquet(home / "open" / "lines.parquet")
     pl.DataFrame(CATALOG).write_csv(home / "open" / "catalog.csv")
-    with serving(home, "--worker", SHELFWISE_SOURCES=str(home / "open")) as door:
+    variables = {
+        "SHELFWISE_SOURCES": str(home / "open"), "SHELFWISE_DATABASE_URL": database_of(request),
+    }  # fmt: skip
+    with serving(home, "--worker", **variables) as door:
         HOMES[door.url] = home / "open"
         yield door
 

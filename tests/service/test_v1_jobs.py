@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from doors import PATH, Answer, ClientDoor, Door, LiveDoor, serving
+from doors import DATABASES, PATH, Answer, ClientDoor, Door, LiveDoor, database_of, serving
 from flask.testing import FlaskClient
 from test_v1_runs import get
 
@@ -40,8 +40,10 @@ HOMES: dict[str, Path] = {}
 """Where a server keeps what it has: its folder `open` is beside that."""
 
 
-@pytest.fixture(scope="module")
-def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDoor]:
+@pytest.fixture(scope="module", params=DATABASES)
+def working(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveDoor]:
     """A server with a worker, which may read one folder."""
     home = tmp_path_factory.mktemp("working")
     (home / "open").mkdir()
@@ -55,6 +57,7 @@ def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDoor]:
         "SHELFWISE_MAX_UPLOAD_ROWS": "5000",
         "SHELFWISE_MAX_UPLOAD_BYTES": "1MB",
         "SHELFWISE_JOB_WORKERS": "2",
+        "SHELFWISE_DATABASE_URL": database_of(request),
     }
     with serving(home, "--worker", **variables) as door:
         HOMES[door.url] = home
