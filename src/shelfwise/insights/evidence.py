@@ -28,8 +28,9 @@ class Evidence:
 
     `products` is a Polars frame, a row a product, with product_id as text. `as_of` is the day
     that it speaks of: dates of orders are counted from there. `period_days` is how long
-    `units_sold` took, if that is known; `model` what scored the products. Trends, forecasts and elasticities are made of the
-    weeks when they are first asked for, unless they are `given` by these names.
+    `units_sold` took, if that is known; `model` what scored the products. Trends, forecasts
+    and elasticities are made of the weeks when they are first asked for, unless they are
+    `given` by the names trends, forecast and elasticity.
     """
 
     products: pl.DataFrame
