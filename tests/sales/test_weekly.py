@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from kinds import Engine
-from shelfwise.errors import InputError
+from shelfwise.errors import InputError, RejectedRowsError
+from shelfwise.rules import Rules
 from shelfwise.sales import from_sales, weekly
 from shelfwise.sales.weeks import whole_weeks
 
@@ -111,15 +112,89 @@ def test_rows_of_weeks_are_taken_as_they_are(tmp_path: Path) -> None:
         assert sold.products["category"].to_list() == ["x", None]
 
 
+GOOD = {"product_id": "a", "week": dt.date(2026, 1, 5), "units": 1.0}
+
+
 @pytest.mark.parametrize(
     ("row", "told"),
-    [({"units": -1}, "units -1"), ({"units": None}, "units None"), ({"week": None}, "week None"),
-     ({"product_id": None}, "product None")],
-)  # fmt: skip
+    [
+        ({"units": -1}, "units is -1; it must be 0 or more"),
+        ({"units": None}, "units is missing"),
+        ({"units": float("nan")}, "units is missing"),
+        ({"units": float("inf")}, "units is inf"),
+        ({"week": None}, "week is missing"),
+        ({"week": "soon"}, "week is 'soon'; write it as 2026-01-31"),
+        ({"product_id": None}, "product_id is missing"),
+        ({"product_id": "  "}, "product_id is "),
+        ({"revenue": float("inf")}, "revenue is inf"),
+        ({"in_stock": "perhaps"}, "in_stock is 'perhaps'; it must be true or false"),
+    ],
+)
 def test_a_row_of_weeks_that_cannot_be_read_is_named(row: dict[str, Any], told: str) -> None:
-    good = {"product_id": "a", "week": dt.date(2026, 1, 5), "units": 1.0}
+    rows = [GOOD | {"week": str(GOOD["week"])}, GOOD | {"week": str(GOOD["week"])} | row]
+    with pytest.raises(InputError, match=f"Row 2 cannot be read: {told}"):
+        weekly(rows)
+
+
+@pytest.mark.parametrize("count", [weekly, from_sales])
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([], "no rows"),
+        ([GOOD, 3], "Row 2 is 3, no dict"),
+        ([None], "Row 1 is None, no dict"),
+        ([GOOD, GOOD | {"week": "soon"}], "rows differ in kind"),
+    ],
+)
+def test_rows_that_are_none_are_refused(count: Any, rows: list[Any], told: str) -> None:
     with pytest.raises(InputError, match=told):
-        weekly([good, good | row])
+        count(rows)
+
+
+def test_a_day_that_is_none_is_shown_as_it_was_written() -> None:
+    with pytest.raises(RejectedRowsError, match="date is 'soon'; write it as 2026-01-31"):
+        from_sales([line("a", 0) | {"date": "soon"}])
+
+
+@pytest.mark.parametrize("written", [["yes", "no", ""], [1, 0, 1], ["TRUE", "false", None]])
+def test_in_stock_is_understood_as_people_write_it(frame: Engine, written: list[Any]) -> None:
+    weeks = [MONDAY + dt.timedelta(weeks=n) for n in range(3)]
+    rows = {"product_id": ["a"] * 3, "week": weeks, "units": [2.0] * 3, "in_stock": written}
+    assert weekly(frame(rows)).mask(["a"]).tolist() == [[False, True, False]]
+
+
+def test_days_out_of_stock_go_with_rows_of_weeks_too() -> None:
+    rows = [GOOD, GOOD | {"week": dt.date(2026, 1, 15), "in_stock": False},
+            GOOD | {"week": dt.date(2026, 1, 19)}]  # fmt: skip
+    sold = weekly(rows, out_of_stock=[{"product_id": "a", "date": "2026-01-10"}])
+    assert sold.mask(["a"]).tolist() == [[True, True, False]]
+    again = weekly(sold, out_of_stock=[{"product_id": "a", "date": "2026-01-20"}])
+    assert again.mask(["a"]).tolist() == [[True] * 3]
+    with pytest.raises(InputError, match="product 'zz'"):
+        weekly(rows, out_of_stock=[{"product_id": "zz", "date": "2026-01-10"}])
+
+
+def test_rows_of_weeks_take_a_period_and_the_order_of_day_and_month() -> None:
+    rows = [GOOD | {"week": day} for day in ("05.01.2026", "12.01.2026", "02.02.2026")]
+    with pytest.raises(InputError, match="tell day and month apart"):
+        weekly(rows)
+    sold = weekly(rows, dates="day-first", period=("2026-01-10", None))
+    assert (sold.first, sold.weeks) == (dt.date(2026, 1, 12), 4)
+    with pytest.raises(InputError, match="no weeks"):
+        weekly(rows, dates="day-first", period=("2027-01-01", None))
+
+
+@pytest.mark.parametrize("option", [{"catalog": [GOOD]}, {"rules": Rules()}, {"max_rejected": 0.5}])
+def test_options_for_order_lines_are_refused_for_rows_of_weeks(option: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=f"take no {next(iter(option))}"):
+        weekly([GOOD], **option)
+
+
+def test_a_wrong_date_makes_no_history_of_centuries() -> None:
+    with pytest.raises(InputError, match="more than a hundred years"):
+        weekly([GOOD, GOOD | {"week": dt.date(1, 1, 1)}])
+    with pytest.raises(InputError, match="more than a hundred years"):
+        weekly([line("a", 0), line("a", 7), line("a", 800_000)])
 
 
 def test_lines_added_up_by_something_else_have_no_weeks() -> None:
@@ -129,8 +204,10 @@ def test_lines_added_up_by_something_else_have_no_weeks() -> None:
 
 
 def test_options_after_counting_are_refused() -> None:
-    with pytest.raises(InputError, match="counted already"):
-        weekly(from_sales([line("a", day) for day in range(14)]), period=(None, None))
+    counted = from_sales([line("a", day) for day in range(14)])
+    for source in (counted, weekly(counted)):
+        with pytest.raises(InputError, match="counted already"):
+            weekly(source, period=(None, None))
 
 
 def test_every_engine_sums_up_the_same(frame: Engine) -> None:

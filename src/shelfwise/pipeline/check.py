@@ -22,6 +22,7 @@ from shelfwise.cells import (
 from shelfwise.columns import Column
 from shelfwise.errors import InputError, excerpt
 from shelfwise.formula import floor
+from shelfwise.pipeline.dates import WRITTEN
 
 AnyFrame = Any
 """A Narwhals DataFrame or LazyFrame: the same expressions serve both."""
@@ -145,6 +146,15 @@ def number_of(name: str, dtype: Any) -> nw.Expr:
     return nw.when(~value.is_nan()).then(value)
 
 
+def truth_of(name: str, dtype: Any) -> nw.Expr:
+    """The column as true and false, null where it is absent."""
+    value = nw.col(name)
+    if dtype == nw.String:
+        text = value.str.strip_chars().str.to_lowercase()
+        return nw.when(text != "").then(text.is_in([*c.TRUE]))
+    return value if dtype == nw.Boolean else value != 0
+
+
 def _absent(column: Column, dtype: Any) -> nw.Expr:
     value = nw.col(column.name)
     if dtype == nw.String and column.required and column.kind in ("id", "text"):
@@ -194,7 +204,8 @@ def explain(
     most: int = EXAMINED,
 ) -> list[Rejection]:
     """Why each row marked `_bad` is bad, in the words that JSON requests get too."""
-    names = [*contract, *(["_row"] if isinstance(frame, nw.DataFrame) else [])]
+    there = frame.collect_schema().names()
+    names = [*contract, *(name for name in ("_row", WRITTEN) if name in there)]
     rows = frame.filter(nw.col("_bad")).select(*names).head(most)
     collected = rows.collect(backend="polars") if isinstance(rows, nw.LazyFrame) else rows
     found = []
@@ -202,6 +213,8 @@ def explain(
         number = row.get("_row")
         for name, column in contract.items():
             value = _plain(row[name], column, schema[name])
+            if column.kind == "date" and value is None:
+                value = _plain(row.get(WRITTEN), column, schema[name])
             reason = complaint(column, value, text_is_fine=True)
             if reason:
                 row_number = None if number is None else int(number)
@@ -338,11 +351,8 @@ def _typed(frame: AnyFrame, contract: Mapping[str, Column], schema: Mapping[str,
             frame = frame.with_columns(**{n: nw.col(n).cast(nw.Int64) for n in whole})
     truths: dict[str, nw.Expr] = {}
     for name, column in contract.items():
-        if column.kind == "boolean" and schema[name] == nw.String:
-            text = nw.col(name).str.strip_chars().str.to_lowercase()
-            truths[name] = nw.when(~_absent(column, nw.String())).then(text.is_in(list(c.TRUE)))
-        if column.kind == "boolean" and schema[name].is_integer():
-            truths[name] = nw.col(name) != 0
+        if column.kind == "boolean" and schema[name] != nw.Boolean:
+            truths[name] = truth_of(name, schema[name])
         if column.kind == "text" and schema[name].is_numeric():
             truths[name] = nw.col(name).cast(nw.String)
     return frame.with_columns(**truths) if truths else frame

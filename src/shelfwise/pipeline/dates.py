@@ -8,6 +8,8 @@ from shelfwise.cells import DATE
 from shelfwise.errors import InputError
 
 Order = Literal["day-first", "month-first"]
+WRITTEN = "_written"
+"""What the column was before, where it was text."""
 _PARTS = "^[0-9]{1,2}[-./][0-9]{1,2}[-./][0-9]{4}$"
 
 
@@ -17,7 +19,7 @@ def days(frame: Any, name: str, declared: Order | None = None) -> Any:
     2026-01-31 is understood as it stands. 31.01.2026 and 01/31/2026 are told apart by the
     column itself: some first number above 12 proves day-first, some second one
     month-first. Raises InputError where neither or both are proved and nothing is
-    declared. A time of day is cut off.
+    declared. A time of day is cut off. The text stays beside it, in `WRITTEN`.
     """
     dtype = frame.collect_schema()[name]
     if dtype != nw.String:
@@ -27,7 +29,7 @@ def days(frame: Any, name: str, declared: Order | None = None) -> Any:
         return frame.with_columns(**{name: day.cast(nw.Date)})
     # What follows the day: a time, with T or a blank before it.
     day = nw.col(name).str.strip_chars().str.replace_all("[T ].*$", "")
-    frame = frame.with_columns(_day=day)
+    frame = frame.with_columns(_day=day, **{WRITTEN: nw.col(name)})
     three = nw.col("_day").str.contains(_PARTS).fill_null(False)
     first = nw.col("_day").str.replace_all("[-./].*$", "")
     second = nw.col("_day").str.replace_all("^[0-9]{1,2}[-./]", "").str.replace_all("[-./].*$", "")

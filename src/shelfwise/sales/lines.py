@@ -185,14 +185,10 @@ def _counted(
     products, set_aside, findings = to_score(counted, catalog, stock, by)
     if find_duplicates:
         findings += _duplicates(frame.select(*(name for name in LINE if name in names)))
-    first, last = _period(period)
+    first, last = first_and_last(period)
     first = first or dt.date.fromisoformat(quality.first)
     last = last or dt.date.fromisoformat(quality.last)
-    if (last - first).days >= MOST_DAYS:
-        raise InputError(
-            f"The lines run from {first} to {last}: more than a hundred years.",
-            "Mend the date, or give the period (--from, --to).",
-        )
+    refuse_centuries(first, last)
     return Sold(
         products.to_native(),
         replace(quality, findings=(*quality.findings, *findings)),
@@ -257,7 +253,7 @@ def _doubt(quality: Quality, rules: Rules) -> None:
 
 
 def _outside(period: Period) -> list[Mark]:
-    first, last = _period(period)
+    first, last = first_and_last(period)
     if first is None and last is None:
         return []
     before = nw.col("date") < first if first else nw.lit(False)
@@ -271,7 +267,17 @@ def _outside(period: Period) -> list[Mark]:
     ]  # fmt: skip
 
 
-def _period(period: Period) -> tuple[dt.date | None, dt.date | None]:
+def refuse_centuries(first: dt.date, last: dt.date) -> None:
+    """InputError where one wrong date would make a history of centuries."""
+    if (last - first).days >= MOST_DAYS:
+        raise InputError(
+            f"The rows run from {first} to {last}: more than a hundred years.",
+            "Mend the date, or give the period (--from, --to).",
+        )
+
+
+def first_and_last(period: Period) -> tuple[dt.date | None, dt.date | None]:
+    """The ends of a period, None where it is open."""
     try:
         first, last = (
             day if day is None or type(day) is dt.date else dt.date.fromisoformat(day)  # type: ignore[arg-type]

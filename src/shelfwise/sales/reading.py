@@ -31,10 +31,8 @@ def opened(
     """The source as a Narwhals frame with our names, and our columns only."""
     if isinstance(source, str | Path):
         source = _opened(source, engine)
-    elif isinstance(source, Sequence):
-        if not source:
-            raise InputError("There are no rows.", "Give at least one.")
-        source = pl.DataFrame(source, infer_schema_length=None, strict=False)
+    elif isinstance(source, Sequence) and not isinstance(source, bytes):
+        source = _of_dicts(source)
     if isinstance(source, pl.LazyFrame) and engine is None:
         # Read in parts by each pass, so that the lines may be more than memory holds.
         frame: Any = nw.from_native(source)
@@ -59,6 +57,23 @@ def opened(
     texts = {n: _text(n, dtype) for n, dtype in schema.items() if kinds[n] == "text"}
     texts = {n: text for n, text in texts.items() if text is not None}
     return opened.with_columns(**texts) if texts else opened
+
+
+def _of_dicts(rows: Sequence[Any]) -> pl.DataFrame:
+    if not rows:
+        raise InputError("There are no rows.", "Give at least one.")
+    odd = next((n for n, row in enumerate(rows, 1) if not isinstance(row, Mapping)), None)
+    if odd:
+        raise InputError(
+            f"Row {odd} is {excerpt(rows[odd - 1])}, no dict.", "Give a list of dicts."
+        )
+    try:
+        return pl.DataFrame(rows, infer_schema_length=None, strict=False)
+    except pl.exceptions.ComputeError as error:
+        raise InputError(
+            f"The rows differ in kind: {str(error).partition(';')[0]}.",
+            "Write a column in one way: all dates as date, or all as text.",
+        ) from error
 
 
 def _text(name: str, dtype: Any) -> Any:

@@ -5,7 +5,7 @@ that the lines do not cover whole are left out, so that they do not look like a 
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,21 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from shelfwise.columns import COLUMN, Column, plain
+from shelfwise.columns import COLUMN, MONEY, UNITS, Column, plain
 from shelfwise.engines import frames
 from shelfwise.engines.failures import failures, refuse_changed
+from shelfwise.engines.frames import Engine
 from shelfwise.errors import InputError, NoWeekError, excerpt
-from shelfwise.pipeline.check import number_of, refuse_kinds
-from shelfwise.pipeline.dates import days
-from shelfwise.sales.lines import Sold, from_sales
+from shelfwise.pipeline.check import explain, is_bad, number_of, refuse_kinds, truth_of
+from shelfwise.pipeline.dates import Order, days
+from shelfwise.sales.lines import (
+    MAX_REJECTED,
+    Period,
+    Sold,
+    first_and_last,
+    from_sales,
+    refuse_centuries,
+)
 from shelfwise.sales.reading import LINE, collected, named_columns, opened
 
 USUAL = 0.5
@@ -31,8 +39,9 @@ IN_WEEKS = (
     LINE["product_id"],
     Column("week", "date", "Any day of the week.", "everything", required=True),
     Column("units", "number", "Units sold in the week.", "everything", required=True, low=0,
-           aliases=("units_sold", "quantity", "sales")),
-    Column("revenue", "number", "What they brought in.", "prices", aliases=("net_revenue",)),
+           high=UNITS, aliases=("units_sold", "quantity", "sales")),
+    Column("revenue", "number", "What they brought in.", "prices", low=-MONEY * UNITS,
+           high=MONEY * UNITS, aliases=("net_revenue",)),
     LINE["name"],
     COLUMN["category"],
     Column("in_stock", "boolean", "Whether it could be bought all week.", "masks"),
@@ -130,21 +139,19 @@ def weekly(source: Any, *, out_of_stock: Any = None, **options: Any) -> Weekly:
         >>> sold.matrix()[1]
         array([[4., 4.]])
     """
+    if options and isinstance(source, Weekly | Sold):
+        raise InputError("The lines are counted already.", "Give the options where they were.")
     if isinstance(source, Weekly):
-        if out_of_stock is None:
-            return source
-        return replace(source, masked=_out_of_stock(out_of_stock, source))
+        return _masked(source, out_of_stock)
     if not isinstance(source, Sold):
         with failures(source):
             names = _names(source, options.get("engine"))
             if "week" in names and "date" not in names:
-                return _of_weeks(source, options)
+                return _masked(_of_weeks(source, **options), out_of_stock)
         source = from_sales(source, **options)
-    elif options:
-        raise InputError("The lines are counted already.", "Give the options to from_sales().")
     with failures(source.products):
         refuse_changed(*source.read_from)
-        found = _summed(source, out_of_stock)
+        found = _masked(_summed(source), out_of_stock)
         refuse_changed(*source.read_from)
         return found
 
@@ -154,14 +161,15 @@ def _names(source: Any, engine: Any) -> list[str]:
     if isinstance(source, str | Path):
         return [plain(name) for name in named_columns(source, engine)]
     if isinstance(source, Sequence):
-        return [plain(str(name)) for name in source[0]] if source else []
+        first = source[0] if source else None
+        return [plain(str(name)) for name in first] if isinstance(first, Mapping) else []
     if isinstance(source, pl.LazyFrame) or hasattr(source, "collect_schema"):
         return [plain(name) for name in source.collect_schema()]
     found: Any = getattr(source, "column_names", None) or getattr(source, "columns", ())
     return [plain(str(name)) for name in found]
 
 
-def _summed(sold: Sold, out_of_stock: Any) -> Weekly:
+def _summed(sold: Sold) -> Weekly:
     if sold.by != "product_id" or sold.lines is None:
         raise InputError(
             f"The lines were added up by {sold.by}.", "Weeks are those of products: leave out by."
@@ -183,8 +191,7 @@ def _summed(sold: Sold, out_of_stock: Any) -> Weekly:
     floored = {n: nw.when(nw.col(n) > 0).then(nw.col(n)).otherwise(0.0) for n in sums}
     frame = frame.with_columns(**{n: floored[n] for n in ("units", "others") if n in sums})
     frame = keeper.compute_once(frame)
-    found = Weekly(frame, first, weeks, _about(products), None, keeper)
-    return replace(found, masked=_out_of_stock(out_of_stock, found))
+    return Weekly(frame, first, weeks, _about(products), None, keeper)
 
 
 def _without_one(lines: Any, weeks: int, keeper: Any) -> Any:
@@ -275,10 +282,17 @@ def whole_weeks(traded: list[dt.date], period: tuple[dt.date, dt.date]) -> tuple
     return monday, weeks
 
 
-def _out_of_stock(source: Any, within: Weekly) -> pl.DataFrame | None:
+def _masked(weeks: Weekly, out_of_stock: Any) -> Weekly:
+    """The weeks with days out of stock masked, beside those that were masked before."""
+    if out_of_stock is None:
+        return weeks
+    found = _out_of_stock(out_of_stock, weeks)
+    known = weeks.masked
+    return replace(weeks, masked=found if known is None else pl.concat([known, found]).unique())
+
+
+def _out_of_stock(source: Any, within: Weekly) -> pl.DataFrame:
     """The weeks of products with a day out of stock; days before and after are left out."""
-    if source is None:
-        return None
     with failures(source):
         frame = opened(source, None, OUT_OF_STOCK)
         schema = frame.collect_schema()
@@ -306,36 +320,45 @@ def _out_of_stock(source: Any, within: Weekly) -> pl.DataFrame | None:
     return inside.filter(pl.col("week").is_between(0, within.weeks - 1)).unique()
 
 
-def _of_weeks(source: Any, options: dict[str, Any]) -> Weekly:
+def _of_weeks(
+    source: Any,
+    *,
+    columns: Mapping[str, str] | None = None,
+    engine: Engine | None = None,
+    period: Period = None,
+    dates: Order | None = None,
+    max_rejected: float = MAX_REJECTED,
+    **of_lines: Any,
+) -> Weekly:
     """Rows that are weeks already, checked; several rows of a product and week add up."""
-    frame = opened(source, options.get("columns"), IN_WEEKS, options.get("engine"))
+    meant = [name for name, given in of_lines.items() if given is not None]
+    meant += ["max_rejected"] if max_rejected != MAX_REJECTED else []
+    if meant:
+        raise InputError(
+            f"Rows of weeks take no {meant[0]}: that is for order lines.",
+            "Leave it out; name and category may stand in the rows, and each row must be good.",
+        )
+    frame = opened(source, columns, IN_WEEKS, engine)
     names = frame.collect_schema().names()
     missing = [column.name for column in IN_WEEKS if column.required and column.name not in names]
     if missing:
         raise InputError(
             f"Missing column: {', '.join(missing)}.", "Rows of weeks have product_id, week, units."
         )
-    schema = frame.collect_schema()
-    numbers = {n: number_of(n, schema[n]) for n in ("units", "revenue") if n in names}
-    text = nw.col("product_id").cast(nw.String).str.strip_chars()
-    frame = days(frame, "week").with_columns(product_id=text, **numbers)
-    bad = nw.col("product_id").is_null() | nw.col("week").is_null() | nw.col("units").is_null()
-    wrong = frame.filter(bad | (nw.col("units") < 0) | ~(nw.col("units") < 1e15))
-    some = collected(wrong.head(1))
-    if some.height:
-        row = some.row(0, named=True)
-        raise InputError(
-            f"A row cannot be read: product {excerpt(row['product_id'])}, "
-            f"week {row['week']}, units {row['units']}.",
-            "Each has a product, the date of a day in its week, and units from 0 up.",
-        )
+    frame = _checked(frame, {c.name: c for c in IN_WEEKS if c.name in names}, dates)
+    first_day, last_day = first_and_last(period)
+    if first_day:
+        frame = frame.filter(nw.col("week") >= first_day)
+    if last_day:
+        frame = frame.filter(nw.col("week") <= last_day)
     ends = collected(frame.select(low=nw.col("week").min(), high=nw.col("week").max())).row(0)
     if ends[0] is None:
-        raise InputError("There are no weeks.", "Give at least one row.")
+        raise InputError("There are no weeks.", "Give at least one row, and a period that has one.")
+    refuse_centuries(*ends)
     first = ends[0] - dt.timedelta(ends[0].weekday())
     weeks = (ends[1] - first).days // 7 + 1
     frame = frame.with_columns(week=(day_number("week") - first.toordinal()) // 7)
-    sums = [nw.col(name).sum() for name in numbers]
+    sums = [nw.col(name).sum() for name in ("units", "revenue") if name in names]
     summed = frame.group_by("product_id", "week").agg(*sums)
     texts = [n for n in ("name", "category") if n in names]
     about = collected(frame.group_by("product_id").agg(*(nw.col(n).max() for n in texts)))
@@ -345,3 +368,30 @@ def _of_weeks(source: Any, options: dict[str, Any]) -> Weekly:
         masked = collected(out).unique()
     keeper = keeper_of(summed)
     return Weekly(keeper.compute_once(summed), first, weeks, _about(about), masked, keeper)
+
+
+def _checked(frame: Any, contract: dict[str, Column], dates: Order | None) -> Any:
+    """Rows of weeks with numbers, dates and truths; InputError names the first bad one."""
+    if isinstance(frame, nw.DataFrame):
+        frame = frame.with_row_index("_row")
+    refuse_kinds(contract, frame.collect_schema())
+    frame = days(frame, "week", dates)
+    schema = frame.collect_schema()
+    judged = {n: column for n, column in contract.items() if column.kind != "text"}
+    bad = nw.lit(False)
+    for name, column in judged.items():
+        bad = bad | is_bad(column, schema[name])
+    some = explain(frame.with_columns(_bad=bad), judged, schema, most=1)
+    if some:
+        place = "A row" if some[0].row is None else f"Row {some[0].row + 1}"
+        raise InputError(
+            f"{place} cannot be read: {some[0].reason}.",
+            "Each has a product, the date of a day in its week, and units from 0 up.",
+        )
+    text = nw.col("product_id").cast(nw.String).str.strip_chars()
+    typed: dict[str, Any] = {
+        n: number_of(n, schema[n]) for n in ("units", "revenue") if n in contract
+    }
+    if "in_stock" in contract:
+        typed["in_stock"] = truth_of("in_stock", schema["in_stock"])
+    return frame.with_columns(product_id=text, **typed)
