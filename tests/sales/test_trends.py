@@ -133,16 +133,60 @@ def test_weeks_out_of_stock_are_no_fall() -> None:
     units = STEADY.astype(float)
     out = np.arange(172, 208)
     units[out] = 0
-    days = [{"product_id": "p0000", "date": MONDAY + dt.timedelta(weeks=int(n))} for n in out]
+    days = out_of(*map(int, out))
     lines = lines_of(units)
     assert trends(lines)["trend"][0] in ("falling", "indicative_falling")
     assert trends(lines, out_of_stock=days)["trend"][0] in ("flat", "none")
 
 
+def out_of(*weeks: int) -> list[dict[str, Any]]:
+    """Days on which the product could not be bought."""
+    return [{"product_id": "p0000", "date": MONDAY + dt.timedelta(weeks=n)} for n in weeks]
+
+
+def test_what_is_sold_in_masked_weeks_decides_nothing() -> None:
+    units = np.zeros(208)
+    units[40:60], units[100] = 5, 1
+    found = trends(lines_of(units), out_of_stock=out_of(*range(41, 60))).row(0, named=True)
+    assert (found["trend"], found["reason"]) == ("no_data", "sold in 1 weeks; 10 are needed")
+
+
+@pytest.mark.parametrize("units", [np.r_[np.zeros(20), np.full(188, 3.0)],
+                                   np.r_[np.full(200, 3.0), np.arange(8.0)]])  # fmt: skip
+def test_a_product_that_sells_the_same_in_all_weeks_that_count_is_constant(units: Any) -> None:
+    found = trends(lines_of(units), out_of_stock=out_of(*range(200, 208))).row(0, named=True)
+    assert (found["trend"], found["reason"]) == ("no_data", REASONS["constant"])
+    assert [found[n] for n in COLUMNS[6:12]] == [None] * 6
+
+
+def test_a_category_is_no_fall_because_its_products_are_out_of_stock() -> None:
+    units = STEADY.astype(float)
+    units[172:] = 0
+    catalog = [{"product_id": one, "name": one, "price": 1.0, "category": "c"}
+               for one in ("p0000", "shop")]  # fmt: skip
+    lines = lines_of(units)
+    found = trends(lines, by="category", catalog=catalog)
+    assert found["trend"][0] in ("falling", "indicative_falling")
+    days = out_of(*range(172, 208))
+    found = trends(lines, by="category", catalog=catalog, out_of_stock=days)
+    assert found["trend"][0] in ("flat", "none")
+    # What hardly sells does not hide the others.
+    days = [{"product_id": "shop", "date": day["date"]} for day in out_of(*range(150))]
+    lines = lines_of(RISING)
+    found = trends(lines, by="category", catalog=catalog, out_of_stock=days)
+    assert found["trend"][0] == "rising"
+
+
+def test_flat_over_a_short_history_says_how_short() -> None:
+    chance = np.random.default_rng(3)
+    assert "fewer than two years" in one(chance.poisson(400, 100))["reason"]
+    assert "fewer than three years" in one(chance.poisson(400, 150))["reason"]
+    assert one(chance.poisson(400, 160))["reason"] is None
+
+
 def test_too_many_weeks_out_of_stock_withhold_the_test() -> None:
     lines = lines_of(RISING)
-    days = [{"product_id": "p0000", "date": MONDAY + dt.timedelta(weeks=n)} for n in range(50)]
-    found = trends(lines, out_of_stock=days).row(0, named=True)
+    found = trends(lines, out_of_stock=out_of(*range(50))).row(0, named=True)
     assert found["trend"] == "no_data"
     assert "out of stock in 24% of its weeks" in found["reason"]
 

@@ -197,6 +197,12 @@ def test_a_wrong_date_makes_no_history_of_centuries() -> None:
         weekly([line("a", 0), line("a", 7), line("a", 800_000)])
 
 
+def test_a_blank_name_is_the_id_and_a_blank_category_is_none() -> None:
+    sold = weekly([GOOD | {"name": None, "category": " "},
+                   GOOD | {"product_id": "b", "name": "Mug ", "category": "x"}])  # fmt: skip
+    assert sold.products.rows() == [("a", "a", None), ("b", "Mug", "x")]
+
+
 def test_lines_added_up_by_something_else_have_no_weeks() -> None:
     sold = from_sales([line("a", day, location="x") for day in range(14)], by="location")
     with pytest.raises(InputError, match="added up by location"):

@@ -76,7 +76,7 @@ def test_trends_are_made_joined_and_made_anew(store: Store) -> None:
     days = [{"product_id": 100, "date": date} for date in ("2023-03-01", "2023-03-02")]
     store.derived.make(run, "trends", out_of_stock=days)
     assert store.derived.get(run, "trends").about == {"weeks_out_of_stock": 1}
-    assert files(store, resting=1)  # The categories know no masks.
+    assert files(store, resting=2)  # The product is a quarter of its category.
     store.runs.delete(run.id)
     with store.database.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(derived_tables)) == 0

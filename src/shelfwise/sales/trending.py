@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from shelfwise.engines import frames
 from shelfwise.errors import InputError, excerpt
 from shelfwise.sales import on_engine
-from shelfwise.sales.courses import RATE, Judged, Measured, judge, measure
+from shelfwise.sales.courses import MOST_MASKED, RATE, Judged, Measured, judge, measure
 from shelfwise.sales.har import YEAR, Mask, basis, level_jump, root, two_sided
 from shelfwise.sales.labels import REASONS
 from shelfwise.sales.reading import collected
@@ -28,7 +28,9 @@ CONFIRMS, STRONG = 104, 156
 """Weeks below which a finding is only indicative; and below which it is weak."""
 SPARSE = 10
 NUMBERS = ("growth", "growth_low", "growth_high", "p_value", "q_value", "shift")
-MOST_MASKED = 0.2
+MISSING = 0.05
+"""The share of a category that may be out of stock. As a step in two years it would be a trend
+of 4 % a year, which is no label."""
 BLOCK = 50_000
 
 
@@ -91,47 +93,62 @@ def _of_categories(weeks: Weekly) -> Weekly:
     products = names.with_columns(category=pl.col("name")).sort("product_id")
     keeper = keeper_of(summed)
     summed = keeper.compute_once(summed)
-    return replace(weeks, frame=summed, products=products, masked=None, _keeper=keeper)
+    masked = None if weeks.masked is None else _partly_missing(weeks, weeks.masked, known)
+    return replace(weeks, frame=summed, products=products, masked=masked, _keeper=keeper)
+
+
+def _partly_missing(weeks: Weekly, masked: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """The weeks in which products that sell a good part of a category were out of stock."""
+    units = collected(weeks.frame.group_by("product_id").agg(units=nw.col("units").sum()))
+    units = known.join(units, on="product_id")
+    part = pl.col("units") / pl.col("units").sum().over("category")
+    missing = masked.join(units.with_columns(part=part), on="product_id")
+    missing = missing.group_by(pl.col("category").alias("product_id"), "week").agg(
+        pl.col("part").sum()
+    )
+    return missing.filter(pl.col("part") > MISSING).drop("part")
 
 
 def _facts(weeks: Weekly) -> pl.DataFrame:
-    """What decides whether a product is tested: `start`, its first week that counts, and so on."""
-    sold = weeks.frame.filter(nw.col("units") > 0).group_by("product_id")
-    found = collected(
-        sold.agg(
-            first=nw.col("week").min(), sold=nw.len(), units=nw.col("units").sum(),
-            most=nw.col("units").max(), least=nw.col("units").min(),
-        )
-    )  # fmt: skip
-    facts = weeks.products.join(found, on="product_id", how="left", maintain_order="left")
+    """What decides whether a product is tested: `start`, its first week that counts, and so on.
+
+    `sold` counts the weeks with a sale among those that count.
+    """
+    sold = weeks.frame.filter(nw.col("units") > 0).select("product_id", "week", "units")
+    found = sold.group_by("product_id").agg(
+        first=nw.col("week").min(), sold=nw.len(), units=nw.col("units").sum()
+    )
+    facts = weeks.products.join(
+        collected(found), on="product_id", how="left", maintain_order="left"
+    )
     # Weeks before a launch are cut, and the launch week with them: it is there because of a
     # sale, and would make each series begin with one.
-    later = pl.col("first") + 1
-    start = pl.when(pl.col("first") > 0).then(later).otherwise(0).cast(pl.Int64)
+    launched = pl.col("first") > 0
     facts = facts.with_columns(
         pl.col("units").fill_null(0.0),
-        pl.col("sold").fill_null(0).cast(pl.Int64),
-        start=start,
+        sold=(pl.col("sold").cast(pl.Int64) - launched).fill_null(0),
+        start=pl.when(launched).then(pl.col("first") + 1).otherwise(0).cast(pl.Int64),
     )
     facts = facts.with_columns(weeks=weeks.weeks - pl.col("start"))
-    masked = pl.lit(0, pl.Int64).alias("masked")
     if weeks.masked is None:
-        return facts.with_columns(masked)
+        return facts.with_columns(masked=pl.lit(0, pl.Int64))
     inside = weeks.masked.join(facts.select("product_id", "start"), on="product_id")
-    inside = inside.filter(pl.col("week") >= pl.col("start"))
-    count = inside.group_by("product_id").agg(masked=pl.len().cast(pl.Int64))
-    joined = facts.join(count, on="product_id", how="left", maintain_order="left")
-    return joined.with_columns(pl.col("masked").fill_null(0))
+    inside = inside.filter(pl.col("week") >= pl.col("start")).select("product_id", "week")
+    hidden = collected(sold.join(frames.near(inside, sold), on=["product_id", "week"]))
+    counts = {"masked": inside, "hidden": hidden}
+    for name, rows in counts.items():
+        count = rows.group_by("product_id").agg(pl.len().cast(pl.Int64).alias(name))
+        facts = facts.join(count, on="product_id", how="left", maintain_order="left")
+    facts = facts.with_columns(pl.col(*counts).fill_null(0))
+    return facts.with_columns(sold=pl.col("sold") - pl.col("hidden"))
 
 
 def _why_not(facts: pl.DataFrame) -> pl.Series:
     """The key of REASONS for which a product is not tested; null for those that are."""
-    constant = (pl.col("sold") == pl.col("weeks")) & (pl.col("most") == pl.col("least"))
     cases = {
         "too_short": pl.col("weeks") < YEAR,
-        "never_sold": pl.col("sold") == 0,
+        "never_sold": pl.col("units") == 0,
         "out_of_stock": pl.col("masked") > MOST_MASKED * pl.col("weeks"),
-        "constant": constant,
         "sparse": pl.col("sold") < SPARSE,
     }
     why: Any = pl.lit(None, pl.String)
@@ -155,7 +172,8 @@ def _told(weeks: Weekly, facts: pl.DataFrame) -> dict[str, pl.Series]:
         for place, label, reason in zip(places, labels, reasons, strict=True):
             kinds[place], texts[place] = label, reason
         moved = np.where(found.shift_q <= RATE, found.shift_share, np.nan)
-        rates = [np.where(jumps, np.nan, r) for r in (found.growth, found.low, found.high)]
+        no_rate = jumps | np.isnan(found.p)
+        rates = [np.where(no_rate, np.nan, r) for r in (found.growth, found.low, found.high)]
         numbers = dict(zip(NUMBERS, (*rates, found.p, found.q, moved), strict=True))
     columns: dict[str, pl.Series] = {"trend": pl.Series(kinds, dtype=pl.String)}
     for name, values in numbers.items():
@@ -176,17 +194,21 @@ def _labels(
     labels: list[str] = []
     reasons: list[str | None] = []
     for n, row in enumerate(facts.iter_rows(named=True)):
-        told = []
+        told: list[str] = []
+        young = ["short"] if row["weeks"] < CONFIRMS else ["weak"] if row["weeks"] < STRONG else []
         if found.trend[n]:
-            told += ["short"] if row["weeks"] < CONFIRMS else []
+            told += young if row["weeks"] < CONFIRMS else []
             told += ["one_customer"] if alone[n] else []
             told += ["level_jump"] if jumps[n] >= 0 else []
             way = "rising" if found.trend[n] > 0 else "falling"
             labels.append(f"indicative_{way}" if told else way)
-            if not told and row["weeks"] < STRONG:
-                told.append("weak")
+            told += [] if told else young
+        elif np.isnan(found.p[n]):
+            labels.append("no_data")
+            told.append("constant")
         elif found.flat[n]:
             labels.append("flat")
+            told += young
         else:
             labels.append("none")
             same_way = found.t[n] * found.growth[n] > 0

@@ -232,12 +232,13 @@ def keeper_of(frame: Any) -> Any:
 
 def _about(products: pl.DataFrame) -> pl.DataFrame:
     """product_id, name and category of each product, in order of its id."""
-    text = pl.lit(None, pl.String)
-    have = products.columns
+    told = pl.col("name", "category").cast(pl.String).str.strip_chars().replace("", None)
+    texts = pl.DataFrame(schema={"name": pl.String, "category": pl.String})
+    products = pl.concat([products, texts], how="diagonal_relaxed").with_columns(told)
     return products.select(
         pl.col("product_id").cast(pl.String),
-        pl.col("name").cast(pl.String) if "name" in have else pl.col("product_id").alias("name"),
-        pl.col("category").cast(pl.String) if "category" in have else text.alias("category"),
+        pl.col("name").fill_null(pl.col("product_id").cast(pl.String)),
+        "category",
     ).sort("product_id")
 
 
