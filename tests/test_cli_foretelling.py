@@ -136,6 +136,16 @@ def test_a_forecast_is_written_as_csv(call: Call, weeks: Path, tmp_path: Path) -
     assert (ahead["q5"] <= ahead["q95"]).all()
 
 
+def test_a_forecast_leaves_out_days_out_of_stock(call: Call, kept: Path) -> None:
+    pytest.importorskip("statsforecast", reason="pip install 'shelfwise[forecast]'")
+    days = kept / "days.csv"
+    days.write_text("product_id,date\n100,2024-03-05\n", encoding="utf-8")
+    lines = [kept / "lines.parquet", "--catalog", kept / "catalog.csv"]
+    for source in (lines, ["--run", "latest"]):
+        call("forecast", *source, "--out-of-stock", days, "-o", kept / "ahead.csv")
+        assert pl.read_csv(kept / "ahead.csv")["weeks"].to_list() == [159] + [160] * 11
+
+
 @pytest.fixture
 def kept(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store with a run of order lines, whose catalogue is beside them."""

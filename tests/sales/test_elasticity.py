@@ -4,8 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 from demand import Matrix, Weekly, course, sold, weekly
+from polars.testing import assert_frame_equal
 
 from shelfwise.errors import InputError
+from shelfwise.sales import weeks
 from shelfwise.sales.prices import (
     POWER_AND_LEVEL,
     WARNING,
@@ -127,6 +129,15 @@ def test_weeks_without_revenue_have_no_price() -> None:
         elasticity(bare)
 
 
+def test_parts_of_the_products_give_what_all_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    units, price, _ = promoted(4, n=12, weeks=104)
+    data = weekly(units, price)
+    whole = elasticity(data)
+    assert whole["elasticity"].null_count() == 0
+    monkeypatch.setattr(weeks, "PART", 5)
+    assert_frame_equal(elasticity(data), whole)
+
+
 def test_categories_are_shrunk_apart_and_small_ones_to_all() -> None:
     chance = np.random.default_rng(3)
     slope = np.r_[chance.normal(-1, 0.3, 30), chance.normal(-3, 0.3, 30), -9.0]
@@ -223,6 +234,8 @@ def test_a_test_that_history_cannot_judge_is_refused() -> None:
         holdout(catalogue(1), weeks=40)
     with pytest.raises(InputError, match="nothing to compare"):
         holdout(weekly(np.ones((1, 60))))
+    with pytest.raises(InputError, match=r"weeks is 2\.5"):
+        holdout(catalogue(1), weeks=2.5)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

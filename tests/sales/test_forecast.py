@@ -15,6 +15,7 @@ from kinds import spark_session
 from shelfwise.errors import InputError, MissingExtraError
 from shelfwise.sales import forecasting as module
 from shelfwise.sales import weekly as counted
+from shelfwise.sales import weeks
 from shelfwise.sales.evaluation import evaluate
 from shelfwise.sales.forecasting import demand_class, forecast, quantile, quantiles, spread
 from shelfwise.sales.reading import collected
@@ -193,11 +194,18 @@ def test_each_product_may_have_its_own_lead_time() -> None:
 
 def test_what_is_no_horizon_lead_time_or_level_is_refused() -> None:
     data = weekly(np.ones((1, 20)))
-    with pytest.raises(InputError, match="horizon is 0"):
-        forecast(data, 0)
-    table = forecast(data, 1)
-    with pytest.raises(InputError, match="lead time is negative"):
-        quantiles(table, -1)
+    for horizon in (0, 105, 10**30, 2.5, True, None, "8", float("nan")):
+        for ask in (forecast, evaluate):
+            with pytest.raises(InputError, match="Give a number of weeks, 1 to 104"):
+                ask(data, horizon)
+    table = forecast(data, np.int64(104))
+    for lead in (-1, float("nan"), float("inf")):
+        with pytest.raises(InputError, match=f"lead time is {float(lead)}"):
+            quantiles(table, lead)
+        with pytest.raises(InputError, match=f"lead time is {float(lead)}"):
+            quantiles(table, 1, lead)
+    with pytest.raises(InputError, match="3 lead times for 1 products"):
+        quantiles(table, [1, 2, 3])
     with pytest.raises(InputError, match="level is 95"):
         quantiles(table, 1, levels=[95])
 
@@ -286,6 +294,33 @@ def test_an_evaluation_passes_over_weeks_out_of_stock() -> None:
 def test_a_history_too_short_for_the_origins_is_refused(origins: list[int] | int) -> None:
     with pytest.raises(InputError, match="52 weeks are too few"):
         evaluate(weekly(np.ones((1, 52))), 4, origins=origins)
+
+
+def test_an_evaluation_of_nothing_is_refused() -> None:
+    for units, masked in ((np.zeros((2, 60)), None),
+                          (np.ones((1, 60)), [("p0000", week) for week in range(60)])):  # fmt: skip
+        with pytest.raises(InputError, match="has a forecast at"):
+            evaluate(weekly(units, masked=masked), 4)
+    with pytest.raises(InputError, match="sample is 0"):
+        evaluate(weekly(np.ones((1, 60))), 4, sample=0)
+
+
+def test_an_origin_before_the_first_sale_adds_nothing() -> None:
+    units = np.r_[np.zeros(30), np.full(30, 4.0)][None]
+    found = evaluate(weekly(units), 4, origins=[20, 50])
+    assert found.pooled["forecasts"].to_list() == [1, 1, None]
+    assert found.pooled["wape"].to_list() == [0.0, 0.0, None]
+
+
+def test_parts_of_the_products_give_what_all_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = catalogue()
+    whole = forecast(data, 4)
+    monkeypatch.setattr(weeks, "PART", 5)
+    monkeypatch.setattr(module, "PART", 5)
+    told: list[float] = []
+    assert_frame_equal(forecast(data, 4, progress=told.append), whole)
+    assert told == sorted(told)
+    assert len(told) == 6
 
 
 @pytest.mark.slow

@@ -96,7 +96,7 @@ def trends(
 def forecast(
     file: Lines = None,
     run: RunOption = None,
-    horizon: Annotated[int, typer.Option(help="Weeks ahead.")] = 13,
+    horizon: Annotated[int, typer.Option(help="Weeks ahead, 1 to 104.")] = 13,
     output: OutputOption = None,
     format: FormatOption = None,
     mode: ModeOption = "error",
@@ -105,6 +105,7 @@ def forecast(
     ] = False,
     mapping: MapOption = None,
     catalog: CatalogOption = None,
+    out_of_stock: OutOption = None,
     first: FirstOption = None,
     last: LastOption = None,
     dates: DatesOption = None,
@@ -121,10 +122,12 @@ def forecast(
     with busy(f"Forecasting {_named(file, run)}") as told:
         if run:
             _refuse_counting(counted, engine)
-            weeks, made = _of_run(run, "forecast", horizon=horizon, progress=told)
+            weeks, made = _of_run(
+                run, "forecast", out_of_stock=out_of_stock, horizon=horizon, progress=told
+            )
             found = made["forecast"]
         else:
-            weeks = _weekly(file, counted, None, engine)
+            weeks = _weekly(file, counted, out_of_stock, engine)
             found = forecast_of(weeks, horizon, progress=told)
         errors = tried(weeks, horizon, progress=told) if evaluate else None
     _deliver(found, output, kind, mode)
@@ -151,11 +154,13 @@ def _refuse_counting(counted: Counted, engine: str | None) -> None:
 def _of_run(run_id: str, kind: str, **options: Any) -> tuple[Any, dict[str, Any]]:
     """The weeks of a run that is kept, and what was made of them, by name."""
     from shelfwise.cli.keeping import store, whole_id
+    from shelfwise.sales import weekly
 
     with store() as kept:
         run = kept.runs.get(whole_id(kept, run_id))
         made = kept.derived.make(run, kind, **options)
-        return kept.runs.weeks(run), {table.name: table.scan().collect() for table in made}
+        weeks = weekly(kept.runs.weeks(run), out_of_stock=options["out_of_stock"])
+        return weeks, {table.name: table.scan().collect() for table in made}
 
 
 def _weekly(

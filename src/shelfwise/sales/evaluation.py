@@ -17,6 +17,7 @@ from shelfwise.sales.forecasting import (
     fitted,
     histories,
     quantile,
+    refuse_horizon,
     variance_over,
     with_spread,
 )
@@ -79,10 +80,12 @@ def evaluate(
         options: Of `weekly`, such as catalog, out_of_stock and period.
 
     Raises:
-        InputError: The history is too short for the horizon and the origins.
+        InputError: The history is too short for the horizon and the origins, or no product
+            of the sample can be judged.
     """
-    if horizon < 1:
-        raise InputError(f"The horizon is {horizon}.", "Give the number of weeks, 1 or more.")
+    refuse_horizon(horizon)
+    if sample < 1:
+        raise InputError(f"The sample is {sample}.", "Give the number of products, 1 or more.")
     weeks = weekly(source, **options)
     if isinstance(origins, int):
         origins = [weeks.weeks - horizon * n for n in range(origins, 0, -1)]
@@ -106,6 +109,11 @@ def evaluate(
         judged.append(_judged(ids, units, masked, origin, horizon))
     told(1.0)
     rows_of_all = pl.concat(judged)
+    if rows_of_all.is_empty():
+        raise InputError(
+            f"None of {len(ids)} products has a forecast at {list(at)} to compare with sales.",
+            f"A product needs {FEWEST_WEEKS} weeks after its first sale, and to be in stock.",
+        )
     products = _summed(rows_of_all, ["product_id", "method"]).sort("product_id", "method")
     pooled = _summed(rows_of_all, ["method"])
     mean = products.group_by("method").agg(pl.col("rmsse").mean())
@@ -159,7 +167,7 @@ def _judged(
             pl.DataFrame(
                 {
                     "product_id": table["product_id"],
-                    "method": [method] * len(rows),
+                    "method": pl.repeat(method, len(rows), dtype=pl.String, eager=True),
                     "squared": ((expected - sold) ** 2).mean(axis=1),
                     "scale": scale,
                     "error": expected.sum(axis=1) - total,

@@ -16,12 +16,14 @@ from shelfwise.engines import frames, spark
 from shelfwise.engines.failures import failures
 from shelfwise.errors import InputError, MissingExtraError, excerpt
 from shelfwise.sales.reading import collected
-from shelfwise.sales.weeks import Weekly, weekly
+from shelfwise.sales.weeks import PART, Weekly, weekly
 
 Matrix = NDArray[np.float64]
 Progress = Callable[[float], None]
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99)
+HORIZON, LONGEST = 13, 104
+"""Weeks to come: as a rule, and at most; a level forecast says nothing of later years."""
 FEWEST_WEEKS = 8
 YEAR = 52
 WINDOW = 12
@@ -40,7 +42,7 @@ DRIFT = 0.05
 
 
 def forecast(
-    source: Any, horizon: int = 13, *, progress: Progress | None = None, **options: Any
+    source: Any, horizon: int = HORIZON, *, progress: Progress | None = None, **options: Any
 ) -> pl.DataFrame:
     """Units expected a week, and the quantiles of what `horizon` weeks will sell, per product.
 
@@ -53,7 +55,7 @@ def forecast(
     Args:
         source: What `weekly` gave or takes. Of more than 100,000 products on Spark the
             models run there, through statsforecast, which must be installed on its workers.
-        horizon: Weeks to come.
+        horizon: Weeks to come, 1 to 104.
         progress: Called now and then with the share that is done.
         options: Of `weekly`, such as catalog, out_of_stock and period.
 
@@ -65,17 +67,15 @@ def forecast(
 
     Raises:
         MissingExtraError: statsforecast is not installed.
-        InputError: The horizon is not a number of weeks above 0.
+        InputError: The horizon is no such number.
     """
-    if horizon < 1:
-        raise InputError(f"The horizon is {horizon}.", "Give the number of weeks, 1 or more.")
+    refuse_horizon(horizon)
     told = progress or (lambda share: None)
     weeks = weekly(source, **options)
     if frames.is_spark(weeks.frame) and weeks.products.height > IN_MEMORY:
         found = _on_spark(weeks)
     else:
-        ids, units = weeks.matrix()
-        found = fitted(ids, histories(units, weeks.mask(ids)), told)
+        found = _in_memory(weeks, told)
     told(1.0)
     named = weeks.products.select("product_id", "name")
     table = named.join(with_spread(found), on="product_id", how="left").sort("product_id")
@@ -86,6 +86,29 @@ def forecast(
     )
     total = quantiles(table, horizon).drop("product_id")
     return table.hstack(total).select(pl.exclude("reason"), "reason")
+
+
+def refuse_horizon(horizon: Any) -> None:
+    """InputError for what is no number of weeks."""
+    whole = isinstance(horizon, int | np.integer) and not isinstance(horizon, bool)
+    if not (whole and 1 <= horizon <= LONGEST):
+        raise InputError(
+            f"The horizon is {excerpt(horizon)}.", f"Give a number of weeks, 1 to {LONGEST}."
+        )
+
+
+def _in_memory(weeks: Weekly, told: Progress) -> pl.DataFrame:
+    """What `fitted` gives for all products, part by part, so that memory is bounded."""
+    made: list[pl.DataFrame] = []
+    every = max(weeks.products.height, 1)
+    for n, ids in enumerate(weeks.parts()):
+        _, units = weeks.matrix(ids)
+
+        def in_part(share: float, done: int = n * PART, size: int = len(ids)) -> None:
+            told((done + share * size) / every)
+
+        made.append(fitted(ids, histories(units, weeks.mask(ids)), in_part))
+    return pl.concat(made)
 
 
 def quantiles(
@@ -108,7 +131,8 @@ def quantiles(
         levels: Probabilities between 0 and 1; 0.95 gives the column `q95`.
 
     Raises:
-        InputError: A lead time is negative, or a level is not between 0 and 1.
+        InputError: A lead time is negative or no number, there is not one for each product,
+            or a level is not between 0 and 1.
 
     Example:
         >>> import polars as pl
@@ -117,10 +141,7 @@ def quantiles(
         ('7', 6.0, 5.0, 14.0)
     """
     rate, sd = (forecasts[name].to_numpy() for name in ("units_per_week", "error_sd"))
-    lead, lead_sd = (np.broadcast_to(np.asarray(given, dtype=np.float64), rate.shape)
-                     for given in (lead_time_weeks, lead_time_sd))  # fmt: skip
-    if (lead < 0).any() or (lead_sd < 0).any():
-        raise InputError("A lead time is negative.", "Give weeks, 0 or more.")
+    lead, lead_sd = (_a_row(given, len(rate)) for given in (lead_time_weeks, lead_time_sd))
     if wrong := [level for level in levels if not 0 < level < 1]:
         raise InputError(f"A level is {excerpt(wrong[0])}.", "Give probabilities, such as 0.95.")
     mean, variance = rate * lead, variance_over(rate, sd, lead, lead_sd)
@@ -129,6 +150,19 @@ def quantiles(
         pl.Series(name, values).fill_nan(None)
         for name, values in {"expected": mean, **columns}.items()
     )
+
+
+def _a_row(given: ArrayLike, count: int) -> Matrix:
+    """Weeks for each row."""
+    weeks = np.asarray(given, dtype=np.float64)
+    if weeks.shape not in ((), (count,)):
+        raise InputError(
+            f"There are {weeks.size} lead times for {count} products.",
+            "Give one for all, or one for each.",
+        )
+    if wrong := weeks[~((weeks >= 0) & np.isfinite(weeks))].tolist():
+        raise InputError(f"A lead time is {wrong[0]}.", "Give weeks, 0 or more.")
+    return np.broadcast_to(weeks, count)
 
 
 def variance_over(

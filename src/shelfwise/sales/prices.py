@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from shelfwise.errors import InputError
+from shelfwise.errors import InputError, excerpt
 from shelfwise.sales.weeks import Weekly, weekly
 
 Matrix = NDArray[np.float64]
@@ -72,16 +72,10 @@ def elasticity(source: Any, **options: Any) -> pl.DataFrame:
         'An association, not what a change of price would do'
     """
     weeks = weekly(source, **options)
-    ids, units = weeks.matrix()
-    log_price, known = _log_prices(weeks, ids, units)
-    weight = ~np.isnan(log_price) & ~weeks.mask(ids)
-    changes = price_changes(log_price)
-    sold = np.where(weight, units, 0.0).sum(axis=1)
-    unknown = (weight & ~known).sum(axis=1) > UNKNOWN * weight.sum(axis=1)
-    fit = (changes >= FEWEST_CHANGES) & (sold >= FEWEST_UNITS) & ~unknown
-    slope, variance = np.full(len(ids), np.nan), np.full(len(ids), np.nan)
-    slope[fit], variance[fit] = response(units[fit], log_price[fit], weight[fit])
-    products = _products(weeks, ids)
+    # Part by part, so that memory is bounded.
+    seen = [_responses(weeks, ids) for ids in weeks.parts()]
+    changes, sold, unknown, slope, variance = map(np.concatenate, zip(*seen, strict=True))
+    products = _products(weeks, weeks.products["product_id"])
     found = np.flatnonzero(~np.isnan(slope))
     groups = products["category"].to_list()
     mean, deviation = shrunk(slope[found], variance[found], [groups[row] for row in found])
@@ -104,6 +98,22 @@ def elasticity(source: Any, **options: Any) -> pl.DataFrame:
     )
 
 
+def _responses(weeks: Weekly, ids: list[str]) -> tuple[NDArray[Any], ...]:
+    """Of each product: price changes, units, whether its price is often unknown; its own slope
+    and the variance of that, NaN where it is not estimated.
+    """
+    _, units = weeks.matrix(ids)
+    log_price, known = _log_prices(weeks, ids, units)
+    weight = ~np.isnan(log_price) & ~weeks.mask(ids)
+    changes = price_changes(log_price)
+    sold = np.where(weight, units, 0.0).sum(axis=1)
+    unknown = (weight & ~known).sum(axis=1) > UNKNOWN * weight.sum(axis=1)
+    fit = (changes >= FEWEST_CHANGES) & (sold >= FEWEST_UNITS) & ~unknown
+    slope, variance = np.full(len(ids), np.nan), np.full(len(ids), np.nan)
+    slope[fit], variance[fit] = response(units[fit], log_price[fit], weight[fit])
+    return changes, sold, unknown, slope, variance
+
+
 def _log_prices(weeks: Weekly, ids: list[str], units: Matrix) -> tuple[Matrix, NDArray[np.bool_]]:
     """The log price of each week, and where it is known rather than carried on."""
     if "revenue" not in weeks.values:
@@ -113,7 +123,7 @@ def _log_prices(weeks: Weekly, ids: list[str], units: Matrix) -> tuple[Matrix, N
     return log_prices(price), price > 0
 
 
-def _products(weeks: Weekly, ids: Sequence[str]) -> pl.DataFrame:
+def _products(weeks: Weekly, ids: Sequence[str] | pl.Series) -> pl.DataFrame:
     order = pl.DataFrame({"product_id": ids}, schema={"product_id": pl.String})
     named = weeks.products.select("product_id", "name", "category")
     return order.join(named, on="product_id", how="left", maintain_order="left")
@@ -317,6 +327,8 @@ def holdout(
         raise InputError(f"share is {share}.", "Give 1/2, 1/3, 1/4 and so on.")
     history = weekly(source, **options)
     ids, units = history.matrix()
+    if not isinstance(weeks, int):
+        raise InputError(f"weeks is {excerpt(weeks)}.", "Give a whole number of weeks.")
     windows = history.weeks // weeks if weeks > 0 else 0
     if windows < 3:
         raise InputError(

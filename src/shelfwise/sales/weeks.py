@@ -32,6 +32,8 @@ from shelfwise.sales.lines import (
 )
 from shelfwise.sales.reading import LINE, collected, named_columns, opened
 
+PART = 20_000
+"""Products whose weeks are in memory together, where each is looked at alone."""
 USUAL = 0.5
 """A day of the week is one of trade where something was sold on it in this share of the weeks."""
 
@@ -84,6 +86,11 @@ class Weekly:
         """What is summed up by week: units, revenue, and others where customers are known."""
         return [n for n in self.frame.collect_schema().names() if n not in ("product_id", "week")]
 
+    def parts(self) -> list[list[str]]:
+        """The ids in order, in parts whose weeks may be in memory together; one at least."""
+        ids = self.products["product_id"].to_list()
+        return [ids[at : at + PART] for at in range(0, len(ids), PART)] or [[]]
+
     def matrix(
         self, ids: list[str] | None = None, value: str = "units"
     ) -> tuple[list[str], NDArray[np.float64]]:
@@ -92,7 +99,7 @@ class Weekly:
         places = pl.DataFrame({"product_id": ids}, schema={"product_id": pl.String})
         rows = self.frame
         if len(ids) < self.products.height:
-            rows = rows.filter(nw.col("product_id").is_in(ids))
+            rows = rows.join(frames.near(places, rows), on="product_id", how="semi")
         found = collected(rows.select("product_id", "week", value))
         found = found.join(places.with_row_index("_place"), on="product_id")
         values = np.zeros((len(ids), self.weeks))

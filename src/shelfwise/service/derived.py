@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from flask import Blueprint, Response
 
+from shelfwise.sales.forecasting import HORIZON, LONGEST
 from shelfwise.service import download
 from shelfwise.service.access import audited
 from shelfwise.service.asking import OneSource, source_of
@@ -23,7 +24,7 @@ from shelfwise.service.contract import (
 from shelfwise.service.jobs import accepted
 from shelfwise.service.kept import jobs, once, store
 from shelfwise.service.parameters import DERIVED
-from shelfwise.store.derived import HORIZON, Kind, Name
+from shelfwise.store.derived import Kind, Name
 from shelfwise.store.query import Query, page, select
 
 api = Blueprint("derived", __name__)
@@ -46,7 +47,7 @@ class Making(msgspec.Struct, forbid_unknown_fields=True):
 class Forecasting(msgspec.Struct, forbid_unknown_fields=True):
     """How a forecast is made; the horizon is in weeks."""
 
-    horizon: Annotated[int, msgspec.Meta(ge=1, le=104)] = HORIZON
+    horizon: Annotated[int, msgspec.Meta(ge=1, le=LONGEST)] = HORIZON
     out_of_stock: OneSource | None = None
 
 

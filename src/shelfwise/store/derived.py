@@ -16,6 +16,7 @@ import polars.selectors as cs
 import sqlalchemy as sa
 
 from shelfwise.errors import NotFoundError, StoreError
+from shelfwise.sales.forecasting import HORIZON
 from shelfwise.sales.weeks import Weekly, weekly
 from shelfwise.store.database import Database, now
 from shelfwise.store.results import Results
@@ -28,8 +29,6 @@ Name = Literal["trends", "category_trends", "forecast", "elasticity"]
 NAMES: tuple[Name, ...] = get_args(Name)
 DIGITS = 6
 ROW_GROUP = 16_384
-HORIZON = 13
-"""Weeks of a forecast, where nobody says how many."""
 
 JOINED: dict[Kind, dict[str, str]] = {
     "trends": {
