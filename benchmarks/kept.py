@@ -1,15 +1,22 @@
 """What is kept: saving a million products, pages of them, and the history of one product.
 
-    python benchmarks/kept.py
+    python benchmarks/kept.py [uploaded]
 
 Saving is measured against `analyze` on the same file, in one process, five rounds; pages
-and histories are medians of twenty.
+and histories are medians of twenty. `uploaded` sends a million products to a server with a
+worker and waits for the kept run, against `shelfwise analyze` on the same file, in turns.
 """
 
+import contextlib
+import http.client
+import json
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,6 +62,82 @@ def side_by_side(store: Store, path: Path) -> tuple[float, float]:
     return statistics.median(alone), statistics.median(kept)
 
 
+def command(folder: Path, *words: str) -> tuple[list[str], dict[str, str]]:
+    """A command line, and an environment with a data folder of its own."""
+    mine = {n: v for n, v in os.environ.items() if not n.startswith("SHELFWISE_")}
+    return [sys.executable, "-m", "shelfwise.cli", *words], mine | {
+        "SHELFWISE_DATA_DIR": str(folder)
+    }
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[http.client.HTTPConnection]:
+    """A connection to `shelfwise serve` with its worker."""
+    folder.mkdir()
+    line, environ = command(folder, "serve", "--port", "0")
+    said = folder / "said.txt"
+    with said.open("wb") as file, subprocess.Popen(line, env=environ, stderr=file) as server:
+        while "Stop: Ctrl-C" not in said.read_text():
+            assert server.poll() is None, said.read_text()
+            time.sleep(0.05)
+        host = said.read_text().split("http://")[1].split()[0]
+        try:
+            yield http.client.HTTPConnection(host, timeout=120)
+        finally:
+            server.terminate()
+
+
+def ask(to: http.client.HTTPConnection, method: str, path: str, body: Any, kind: str) -> Any:
+    """The JSON of an answer that is a success."""
+    to.request(method, path, body, {"Content-Type": kind})
+    with to.getresponse() as answer:
+        content = answer.read()
+        assert answer.status < 300, content
+        return json.loads(content)
+
+
+def sent(to: http.client.HTTPConnection, path: Path) -> tuple[float, float, float]:
+    """Seconds until a file is uploaded, until a worker begins, until its run is kept."""
+    kind = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}[path.suffix]
+    start = time.perf_counter()
+    with path.open("rb") as file:
+        upload = ask(to, "POST", "/v1/uploads", file.read(), kind)
+    times = [time.perf_counter() - start]
+    asked = json.dumps({"source": {"upload": upload["id"]}})
+    job = ask(to, "POST", "/v1/runs", asked, "application/json")
+    for states in (("queued",), ("queued", "running")):
+        while job["state"] in states:
+            time.sleep(0.1)
+            job = ask(to, "GET", f"/v1/jobs/{job['id']}", None, "application/json")
+        times.append(time.perf_counter() - start)
+    assert job["state"] == "succeeded", job
+    return times[0], times[1], times[2]
+
+
+def uploaded(rounds: int = 5) -> None:
+    """A million products over HTTP to a kept run, against the command line, in turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        million = catalogue(1_000_000)
+        million.write_parquet(Path(folder, "million.parquet"))
+        million.write_csv(Path(folder, "million.csv"))
+        with serving(Path(folder, "served")) as to:
+            for kind in ("csv", "parquet"):
+                path = Path(folder, f"million.{kind}")
+                line, environ = command(Path(folder), "analyze", str(path))
+                alone, kept = [], []
+                for _ in range(rounds):
+                    quiet = subprocess.DEVNULL
+                    run = partial(subprocess.run, line, env=environ, check=True, stdout=quiet,
+                                  stderr=quiet)  # fmt: skip
+                    alone.append(seconds(run, 1))
+                    kept.append(sent(to, path))
+                here = statistics.median(alone)
+                up, begun, over = (statistics.median(times) for times in zip(*kept, strict=True))
+                print(f"1,000,000 products, {kind}: `shelfwise analyze` {here:.2f} s, over HTTP to "
+                      f"a kept run {over:.2f} s ({over / here:.2f} times): uploaded after "
+                      f"{up:.2f} s, begun after {begun:.2f} s")  # fmt: skip
+
+
 def overridden(store: Store) -> pl.DataFrame:
     """The first products of the latest run whose tier people have set."""
     run = store.runs.get()
@@ -63,6 +146,9 @@ def overridden(store: Store) -> pl.DataFrame:
 
 
 def main() -> None:
+    if sys.argv[1:] == ["uploaded"]:
+        uploaded()
+        return
     with tempfile.TemporaryDirectory() as folder:
         million = catalogue(1_000_000)
         million.write_parquet(Path(folder, "million.parquet"))

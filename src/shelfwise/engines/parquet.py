@@ -105,7 +105,7 @@ def slim(results: Path, run_id: str) -> pl.LazyFrame:
 def write_history(results: Path, run_id: str, path: Path) -> int:
     """The slim rows of a run, sorted by product; how many there are."""
     rows = slim(results, run_id).sort("product_id")
-    rows.sink_parquet(path, compression="zstd", row_group_size=HISTORY_GROUP)
+    rows.sink_parquet(path, **PACKED, row_group_size=HISTORY_GROUP)
     return rows_in(results)
 
 
