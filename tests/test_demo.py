@@ -1,7 +1,14 @@
 """The generated shop keeps its promises: counts, totals, hidden stories, same bytes each time."""
 
+import contextlib
+import json
 import os
+import re
+import subprocess
+import sys
 import unicodedata
+import urllib.request
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -338,3 +345,36 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_no_draft(
 def test_less_than_two_years_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 2"):
         make_shop(years=1)
+
+
+@contextlib.contextmanager
+def demo_running(folder: Path) -> Iterator[str]:
+    """`shelfwise demo` in a process of its own, and its address."""
+    environment = {n: v for n, v in os.environ.items() if not n.startswith("SHELFWISE_")}
+    command = [sys.executable, "-m", "shelfwise.cli", "demo", "--port", "0", "--folder", "demo"]
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True)  # fmt: skip
+    try:
+        assert process.stdout
+        for line in process.stdout:
+            if found := re.search(r"listens on (http://\S+)", line):
+                yield found[1]
+                return
+        pytest.fail("the demo ended without saying where it serves")
+    finally:
+        process.kill()
+        process.communicate(timeout=30)  # What it kept open is closed with it.
+
+
+def runs_at(url: str) -> list[str]:
+    with urllib.request.urlopen(f"{url}/v1/runs", timeout=30) as answer:
+        return [run["id"] for run in json.load(answer)["data"]]
+
+
+def test_the_runs_of_the_demo_survive_a_kill_and_a_restart(tmp_path: Path) -> None:
+    with demo_running(tmp_path) as url:
+        before = runs_at(url)
+    with demo_running(tmp_path) as url:
+        after = runs_at(url)
+    assert len(before) == 1
+    assert after[1:] == before
