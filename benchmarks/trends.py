@@ -50,13 +50,18 @@ def peak_memory(*, anew: bool = False) -> float:
 
 def labels(path: str) -> dict[str, float]:
     """All that `trends` says about a product, and parts of it on one thread."""
-    from shelfwise.sales.courses import judge, measure
+    from shelfwise.sales.courses import RATE, judge, measure
     from shelfwise.sales.growth import fit_growth, shift_share
-    from shelfwise.sales.har import basis, benjamini_hochberg, moderated, root, statistic
+    from shelfwise.sales.har import WINDOW, basis, benjamini_hochberg, moderated, root, statistic
 
     units = np.load(path)
     before = peak_memory(anew=True)
-    whole = seconds(lambda: judge(measure(units)))
+
+    def told() -> Any:
+        found = judge(measure(units))
+        return found, shift_share(units[found.shift_q <= RATE], WINDOW)
+
+    whole = seconds(told)
     peak = peak_memory()
     seen, made = measure(units), basis(units.shape[1])
 
@@ -69,7 +74,6 @@ def labels(path: str) -> dict[str, float]:
         "of which judged": seconds(lambda: judge(seen)),
         "test alone, one block": seconds(tested),
         "growth alone, one block": seconds(lambda: fit_growth(units, made.c)),
-        "shift's share alone, one block": seconds(lambda: shift_share(units, 13)),
         "MB beyond the matrix": peak - before,
     }
 

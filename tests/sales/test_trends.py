@@ -15,6 +15,7 @@ from kinds import Engine
 from shelfwise.demo import make_shop
 from shelfwise.errors import InputError
 from shelfwise.sales import trends, weekly
+from shelfwise.sales.growth import shift_share
 from shelfwise.sales.labels import REASONS, TRENDS
 
 Data = Callable[[str], Path]
@@ -216,6 +217,21 @@ def test_a_recent_shift_is_told_as_a_share() -> None:
     found = trends(weeks_of(units))
     assert found["shift"][0] == pytest.approx(1.0, abs=0.2)
     assert found["shift"][1:5].to_list() == [None] * 4
+
+
+def test_the_share_of_a_shift_is_that_of_the_weeks_that_count() -> None:
+    units = np.random.default_rng(8).poisson(30.0, 208).astype(float)
+    units[-13:] *= 2
+    hidden = units.copy()
+    hidden[50:60] = 0
+    lines = lines_of(np.r_[np.zeros(20), hidden])
+    found = trends(lines, out_of_stock=out_of(*range(70, 80))).row(0, named=True)
+    assert found["weeks"] == 207
+    kept = np.arange(207) < 49
+    kept[59:] = True
+    expected = shift_share(hidden[None, 1:], 13, kept=kept[None])
+    assert found["shift"] == pytest.approx(expected[0], rel=1e-10)
+    assert found["shift"] > 0.8
 
 
 def test_categories_are_tested_as_one_series_each() -> None:

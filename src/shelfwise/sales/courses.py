@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shelfwise.sales.growth import MASKED, PART, Codes, fit_growth, interval, projected, shift_share
+from shelfwise.sales.growth import MASKED, PART, Codes, fit_growth, interval, projected
 from shelfwise.sales.har import (
     WINDOW,
     YEAR,
     Basis,
     Floats,
     Mask,
+    Moderated,
     basis,
     benjamini_hochberg,
     moderated,
@@ -47,7 +48,6 @@ class Measured(NamedTuple):
     shift_z: Floats
     shift_s2: Floats
     shift_terms: Floats
-    shift_share: Floats
 
 
 class Judged(NamedTuple):
@@ -71,7 +71,6 @@ class Judged(NamedTuple):
     shift_t: Floats
     shift_p: Floats
     shift_q: Floats
-    shift_share: Floats
 
 
 def measure(
@@ -116,22 +115,29 @@ def judge(seen: Measured, rate: float = RATE) -> Judged:
     >>> judge(measure(chance.poisson(means).astype(float))).trend.tolist()
     [0, 1, -1]
     """
-    trend = moderated(seen.z, seen.s2, seen.terms, seen.mean)
-    p = trend.p
-    q = benjamini_hochberg(p)
-    noise = moderated(seen.log_growth, seen.growth_s2, seen.terms, seen.mean)
+    with ThreadPoolExecutor(THREADS) as pool:
+        trend, shift, noise = pool.map(
+            lambda z, s2, terms: moderated(z, s2, terms, seen.mean),
+            (seen.z, seen.shift_z, seen.log_growth),
+            (seen.s2, seen.shift_s2, seen.growth_s2),
+            (seen.terms, seen.shift_terms, seen.terms),
+        )
+        (p, q), (shift_p, shift_q) = pool.map(_rates, (trend, shift))
     low, high = interval(seen.log_growth, seen.information, seen.leverage, noise.s2, noise.df)
     growth = np.expm1(seen.log_growth)
-    shift = moderated(seen.shift_z, seen.shift_s2, seen.shift_terms, seen.mean)
-    shift_p = shift.p
     sure = q <= rate
     rises = sure & (trend.t > 0) & (growth >= LEAST_GROWTH)
     falls = sure & (trend.t < 0) & (growth <= -LEAST_GROWTH)
     return Judged(
         trend.t, trend.df, p, q, growth, low, high,
         rises.astype(np.int8) - falls.astype(np.int8), (low >= -FLAT) & (high <= FLAT),
-        shift.t, shift_p, benjamini_hochberg(shift_p), seen.shift_share,
+        shift.t, shift_p, shift_q,
     )  # fmt: skip
+
+
+def _rates(tests: Moderated) -> tuple[Floats, Floats]:
+    p = tests.p
+    return p, benjamini_hochberg(p)
 
 
 def _seen(units: Floats, kept: Mask | None, season: int, window: int) -> Measured:
@@ -159,7 +165,6 @@ def _seen(units: Floats, kept: Mask | None, season: int, window: int) -> Measure
     return Measured(
         mean, seen[:, 0], noise / terms, terms, *fit,
         seen[:, k], shift_noise / np.where(shift_terms > 0, shift_terms, np.nan), shift_terms,
-        shift_share(units, window, season, kept),
     )  # fmt: skip
 
 

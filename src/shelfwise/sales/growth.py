@@ -81,15 +81,17 @@ def fit_growth(units: Floats, rows: Floats, season: int = YEAR, kept: Mask | Non
         part = slice(start, start + PART)
         own = rows if rows.ndim == 2 else rows[part]
         mask = None if kept is None else kept[part]
-        s2[part], leverage[part] = _noise(design, theta[:, part], units[part], own, mask)
+        s2[part], leverage[part] = _noise(
+            design, theta[:, part], total[part], units[part], own, mask
+        )
     return Growth(theta[-1], information, s2, leverage, code)
 
 
 def _noise(
-    design: "Design", theta: Floats, units: Floats, rows: Floats, kept: Mask | None
+    design: "Design", theta: Floats, total: Floats, units: Floats, rows: Floats, kept: Mask | None
 ) -> tuple[Floats, Floats]:
     """`s2` and `leverage` of `Growth`."""
-    half, scale, leverage = design.scaled(theta, units.sum(axis=1), kept)
+    half, scale, leverage = design.scaled(theta, total, kept)
     seen = projected(half, rows) * -scale
     seen += projected(np.divide(units, half, out=half), rows) / scale
     return np.square(seen).mean(axis=1), leverage
@@ -129,46 +131,26 @@ def shift_share(units: Floats, window: int, season: int = YEAR, kept: Mask | Non
 
     0.2 is a fifth more than usual. NaN where nothing was sold before.
     """
-    if kept is not None:
-        units = np.where(kept, units, 0.0)
-    waves = Design.of(units.shape[1], season).x[:-1, :-window]
+    kept = np.ones(units.shape, bool) if kept is None else kept
+    units = np.where(kept, units, 0.0)
+    weeks = units.shape[1]
+    design = Design.of(weeks, season)
+    terms, wave = _products(design.wave), design.wave.T
     earlier, recent = units[:, :-window], units[:, -window:]
-    xty = product(earlier, waves.T).T
-    return shift_from(xty, earlier.sum(axis=1), recent.sum(axis=1), units.shape[1], window,
-                      season, kept)  # fmt: skip
-
-
-def shift_from(
-    xty: Floats,
-    earlier: Floats,
-    recent: Floats,
-    weeks: int,
-    window: int,
-    season: int = YEAR,
-    kept: Mask | None = None,
-) -> Floats:
-    """`shift_share` from sums: the earlier units times each wave of the season, and both totals."""
-    wave = Design.of(weeks, season).wave
-    terms, folded = _products(wave), np.eye(season)[np.arange(weeks) % season]
-    if kept is None:
-        counts, last = folded[:-window].sum(axis=0), folded[-window:].sum(axis=0)
-        counts, last = counts[:, None], last[:, None]
-    else:
-        counts = folded[:-window].T @ kept[:, :-window].T
-        last = folded[-window:].T @ kept[:, -window:].T
-    counted = terms * counts.T if kept is None else terms
+    phases = np.eye(season)[np.arange(weeks) % season]
+    counts = phases[:-window].T @ kept[:, :-window].T
+    last = phases[-window:].T @ kept[:, -window:].T
 
     def moments(theta: Floats, active: NDArray[np.intp]) -> Floats:
-        cells = np.exp(product(wave.T, theta))
-        if kept is None:
-            return product(counted, cells)
-        return product(terms, cells * counts[:, active])
+        return product(terms, np.exp(product(wave, theta)) * counts[:, active])
 
-    ridge = np.full(len(wave), WAVE_RIDGE)
-    theta, _, _ = _newton(moments, kept is None, len(wave), xty, earlier, ridge)
-    usual: Floats = np.exp(product(wave.T, theta))
-    expected = earlier * (usual * last).sum(axis=0) / (usual * counts).sum(axis=0)
-    share: Floats = recent / np.where(expected > 0, expected, np.nan) - 1
+    xty = product(earlier, design.x[:-1, :-window].T).T
+    total = earlier.sum(axis=1)
+    ridge = np.full(len(xty), WAVE_RIDGE)
+    theta, _, _ = _newton(moments, False, len(xty), xty, total, ridge)
+    usual: Floats = np.exp(product(wave, theta))
+    expected = total * (usual * last).sum(axis=0) / (usual * counts).sum(axis=0)
+    share: Floats = recent.sum(axis=1) / np.where(expected > 0, expected, np.nan) - 1
     return share
 
 
@@ -200,17 +182,21 @@ class Design(NamedTuple):
         self, theta: Floats, total: Floats, kept: Mask | None = None
     ) -> tuple[Floats, Floats, Floats]:
         """Square roots of the means but for the level, the root of the level, and `leverage`."""
-        half = self.factors(theta / 2)
-        mean = np.square(half)
-        if kept is not None:
-            mean *= kept
-        u = self.x[-1]
-        powers = np.vstack([np.ones(len(u)), u, u * u]).T
-        m0, m1, m2 = product(mean, powers).T
-        s0, s1, s2 = product(np.square(mean, out=mean), powers).T
+        phase, year = self.factors(theta / 2)
+        half = (year[:, :, None] * phase[:, None, :]).reshape(len(phase), -1)[:, : self.weeks]
+        if kept is None:
+            sums = self._by_phase(0)
+            phase, year = np.square(phase), np.square(year)
+            m0, m1, m2 = sums(phase.T, year.T)
+            s0, s1, s2 = sums(np.square(phase).T, np.square(year).T)
+        else:
+            u = self.x[-1]
+            mean, powers = np.square(half) * kept, np.vstack([np.ones(len(u)), u, u * u]).T
+            m0, m1, m2 = product(mean, powers).T
+            s0, s1, s2 = product(np.square(mean), powers).T
         middle = m1 / m0
         weight = (s2 - 2 * middle * s1 + middle**2 * s0) / (m2 - middle * m1)
-        leverage = weight * (len(u) if kept is None else kept.sum(axis=1)) / m0
+        leverage = weight * (self.weeks if kept is None else kept.sum(axis=1)) / m0
         return half, np.sqrt(total / m0)[:, None], leverage
 
     @property
@@ -219,19 +205,23 @@ class Design(NamedTuple):
         count = -(-self.weeks // self.season)
         return np.arange(count, dtype=float) - (self.weeks - 1) / 2 / self.season
 
-    def factors(self, theta: Floats) -> Floats:
-        """exp(season + growth) of each product and week, without the level."""
+    def factors(self, theta: Floats) -> tuple[Floats, Floats]:
+        """exp(season + growth), without the level: of each phase of a year, and of each year."""
         within = np.arange(self.season) / self.season
         phase = np.exp(product(theta.T, np.vstack([self.wave, within])))
-        year = np.exp(np.outer(theta[-1], self.years))
-        whole = year[:, :, None] * phase[:, None, :]
-        factors: Floats = whole.reshape(len(phase), -1)[:, : self.weeks]
-        return factors
+        return phase, np.exp(np.outer(theta[-1], self.years))
 
     def moments(self, kept: Mask | None) -> Moments:
         """Sums over the weeks of exp(season + growth) times what `_newton` needs."""
         if kept is None:
-            return self._by_phase()
+            sums = self._by_phase(len(self.wave))
+            x = np.vstack([self.wave, np.arange(self.season) / self.season]).T
+
+            def by_phase(theta: Floats, active: NDArray[np.intp]) -> Floats:
+                growth = np.exp(np.outer(self.years, theta[-1]))
+                return sums(np.exp(product(x, theta)), growth)
+
+            return by_phase
         terms = _products(self.x[:-1], self.x[-1])
         counted = kept.T.astype(float)
 
@@ -241,31 +231,31 @@ class Design(NamedTuple):
 
         return moments
 
-    def _by_phase(self) -> Moments:
+    def _by_phase(self, k: int) -> Callable[[Floats, Floats], Floats]:
+        """Sums over the weeks of what is a product of a phase and a year (each x products).
+
+        They are weighted with the `_products` of the first k waves and the years.
+        """
         within = np.arange(self.season) / self.season
-        terms = _products(self.wave, within)
-        x = np.vstack([self.wave, within]).T
+        terms = _products(self.wave[:k], within)
         full, rest = divmod(self.weeks, self.season)
         # Phases of the last, unfinished year occur once more.
         parts = [(terms * (np.arange(self.season) >= rest), full)]
         parts += [(terms * (np.arange(self.season) < rest), full + 1)] if rest else []
         powers = self.years ** np.arange(3)[:, None]
-        k = len(self.wave)
         a = 1 + k + k * (k + 1) // 2  # Terms without growth.
 
-        def moments(theta: Floats, active: NDArray[np.intp]) -> Floats:
-            cells = np.exp(product(x, theta))
-            growth = np.exp(np.outer(self.years, theta[-1]))
-            out = np.zeros((a + k + 2, theta.shape[1]))
+        def sums(phase: Floats, year: Floats) -> Floats:
+            out = np.zeros((a + k + 2, phase.shape[1]))
             for part, years in parts:
-                e = product(part, cells)
-                s0, s1, s2 = powers[:, :years] @ growth[:years]
+                e = product(part, phase)
+                s0, s1, s2 = powers[:, :years] @ year[:years]
                 out += e * s0
                 out[a:-1] += e[: k + 1] * s1
                 out[-1] += 2 * e[a] * s1 + e[0] * s2
             return out
 
-        return moments
+        return sums
 
 
 def _products(wave: Floats, years: Floats | None = None) -> Floats:

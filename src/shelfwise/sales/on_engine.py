@@ -12,8 +12,8 @@ import polars as pl
 
 from shelfwise.engines import frames
 from shelfwise.sales.courses import Measured
-from shelfwise.sales.growth import ESTIMATED, Design, shift_from
-from shelfwise.sales.har import OFFSET, WINDOW, YEAR, Floats, basis, shift_basis
+from shelfwise.sales.growth import ESTIMATED, Design
+from shelfwise.sales.har import OFFSET, YEAR, Floats, basis, shift_basis
 from shelfwise.sales.reading import collected
 
 MOST_TERMS = 8
@@ -63,19 +63,17 @@ def _weights(start: int, weeks: int) -> pl.DataFrame:
         padded[: len(rows)] = rows
         columns |= dict(zip(names, padded, strict=True))
     columns[YEARS] = Design.of(count, YEAR).x[-1]
-    columns["_earlier"] = (np.arange(count) < count - WINDOW).astype(float)
     return pl.DataFrame(columns)
 
 
 def _summed(joined: Any, facts: pl.DataFrame) -> pl.DataFrame:
     """The sums of each product, in the order of `facts`."""
-    units, early = nw.col("units"), nw.col("_earlier")
+    units = nw.col("units")
     # No sale gives 0, so that a week without a row may be absent.
     root = (units + OFFSET).sqrt() - OFFSET**0.5
     terms = {name: root * nw.col(name) for name in (*TREND, *SHIFT)}
     terms |= {name: units * nw.col(name) for name in (*WAVES, YEARS)}
-    terms |= {f"{name}_early": units * nw.col(name) * early for name in WAVES}
-    terms |= {"_all": units, "_early": units * early}
+    terms["_all"] = units
     sums = joined.select("product_id", **terms).group_by("product_id")
     return _in_order(sums.agg(*(nw.col(name).sum() for name in terms)), facts)
 
@@ -96,15 +94,14 @@ def _measured(sums: pl.DataFrame, weeks: int) -> tuple[Measured, Floats]:
     seen, recent = rows(TREND), rows(SHIFT)
     design = Design.of(weeks, YEAR)
     k = len(design.wave)
-    total, early = rows(["_all", "_early"])
+    total = rows(["_all"])[0]
     theta, information, code = design.fitted(rows([*WAVES[:k], YEARS]), total)
-    share = shift_from(rows([f"{n}_early" for n in WAVES[:k]]), early, total - early, weeks, WINDOW)
     n = sums.height
     noise = np.square(recent[1:]).sum(axis=0) / (shift or np.nan)
     found = Measured(
         total / weeks, seen[0], np.square(seen[1:]).sum(axis=0) / trend, np.full(n, float(trend)),
         theta[-1], information, np.full(n, np.nan), np.full(n, np.nan), code,
-        recent[0], noise, np.full(n, float(shift)), share,
+        recent[0], noise, np.full(n, float(shift)),
     )  # fmt: skip
     return found, theta
 

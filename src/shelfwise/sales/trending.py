@@ -5,8 +5,9 @@ a table of weights and a group-by; in memory they are a matrix product. What com
 some thirty numbers a product, and everything after that is the same.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -17,7 +18,8 @@ from shelfwise.engines import frames
 from shelfwise.errors import InputError, excerpt
 from shelfwise.sales import on_engine
 from shelfwise.sales.courses import MOST_MASKED, RATE, Judged, Measured, judge, measure
-from shelfwise.sales.har import YEAR, Mask, basis, level_jump, root, two_sided
+from shelfwise.sales.growth import shift_share
+from shelfwise.sales.har import WINDOW, YEAR, Floats, Mask, basis, level_jump, root, two_sided
 from shelfwise.sales.labels import REASONS
 from shelfwise.sales.reading import collected
 from shelfwise.sales.weeks import Weekly, keeper_of, weekly
@@ -32,6 +34,17 @@ MISSING = 0.05
 """The share of a category that may be out of stock. As a step in two years it would be a trend
 of 4 % a year, which is no label."""
 BLOCK = 50_000
+
+
+class Part(NamedTuple):
+    """Weeks of some products since their launch: units, those without one customer, and which
+    weeks count. `places` says which products.
+    """
+
+    places: Ints
+    units: Floats
+    others: Floats
+    kept: Mask
 
 
 def trends(
@@ -171,7 +184,9 @@ def _told(weeks: Weekly, facts: pl.DataFrame) -> dict[str, pl.Series]:
         labels, reasons, jumps = _labels(weeks, tested, found)
         for place, label, reason in zip(places, labels, reasons, strict=True):
             kinds[place], texts[place] = label, reason
-        moved = np.where(found.shift_q <= RATE, found.shift_share, np.nan)
+        moved = np.full(len(places), np.nan)
+        sure = np.flatnonzero(found.shift_q <= RATE)
+        moved[sure] = _shifts(weeks, tested[sure])
         no_rate = jumps | np.isnan(found.p)
         rates = [np.where(no_rate, np.nan, r) for r in (found.growth, found.low, found.high)]
         numbers = dict(zip(NUMBERS, (*rates, found.p, found.q, moved), strict=True))
@@ -236,20 +251,33 @@ def _measured(weeks: Weekly, facts: pl.DataFrame) -> Measured:
     return _placed([(~masked, there), (masked, _in_memory(weeks, facts.filter(masked)))])
 
 
-def _in_memory(weeks: Weekly, facts: pl.DataFrame) -> Measured:
-    """The same, block by block, so that memory is bounded."""
+def _of_one_length(weeks: Weekly, facts: pl.DataFrame) -> Iterator[Part]:
+    """Products of one length at a time, so many that memory is bounded."""
     start = facts["start"].to_numpy()
     order = np.argsort(start, kind="stable")  # Products of one length side by side.
-    parts = []
-    for block in np.array_split(order, max(1, -(-len(order) // BLOCK))):
+    for block in np.array_split(order, -(-len(order) // BLOCK)) if len(order) else []:
         ids = facts["product_id"][block].to_list()
         _, units = weeks.matrix(ids)
-        kept = None if weeks.masked is None else ~weeks.mask(ids)
+        others = weeks.matrix(ids, "others")[1] if "others" in weeks.values else units
+        kept = ~weeks.mask(ids)
         for some in np.split(np.arange(len(block)), np.flatnonzero(np.diff(start[block])) + 1):
-            since = start[block[some[0]]] if len(some) else 0
-            own = None if kept is None else kept[some, since:]
-            parts.append((block[some], measure(units[some, since:], own)))
-    return _placed(parts)
+            since = int(start[block[some[0]]])
+            yield Part(block[some], units[some, since:], others[some, since:], kept[some, since:])
+
+
+def _in_memory(weeks: Weekly, facts: pl.DataFrame) -> Measured:
+    """The same, block by block."""
+    parts = _of_one_length(weeks, facts)
+    return _placed([(part.places, measure(part.units, part.kept)) for part in parts])
+
+
+def _shifts(weeks: Weekly, facts: pl.DataFrame) -> Floats:
+    """How far the last weeks of products are from what was usual, as a share."""
+    share = np.full(facts.height, np.nan)
+    for part in _of_one_length(weeks, facts):
+        kept = None if part.kept.all() else part.kept
+        share[part.places] = shift_share(part.units, WINDOW, kept=kept)
+    return share
 
 
 def _placed(parts: list[tuple[Any, Measured]]) -> Measured:
@@ -268,23 +296,17 @@ def _doubted(weeks: Weekly, facts: pl.DataFrame, found: Judged, places: Ints) ->
     """Of products with a trend: the week of a jump that explains it better (or -1); and
     whether it is gone without the one customer whose purchases changed most.
     """
-    ids = facts["product_id"].to_list()
-    _, units = weeks.matrix(ids)
-    others = weeks.matrix(ids, "others")[1] if "others" in weeks.values else None
-    kept = ~weeks.mask(ids)
-    start = facts["start"].to_numpy()
-    alike: dict[tuple[int, bytes], list[int]] = {}
-    for n, since in enumerate(start):
-        alike.setdefault((int(since), kept[n, since:].tobytes()), []).append(n)
-    jumps, gone = np.full(len(ids), -1), np.zeros(len(ids), dtype=bool)
-    for (since, _), some in alike.items():
-        own, series = kept[some[0], since:], root(units[some, since:])
-        jump = level_jump(series, kept=own)
-        jumps[some] = np.where(jump.jump, jump.week, -1)
-        if others is not None:
-            q = basis(len(own), kept=own).q
-            rest = (root(others[some, since:]) @ q) / (series @ q)
+    jumps, gone = np.full(facts.height, -1), np.zeros(facts.height, dtype=bool)
+    for part in _of_one_length(weeks, facts):
+        masks, which = np.unique(part.kept, axis=0, return_inverse=True)
+        for n, kept in enumerate(masks):
+            some = np.flatnonzero(which.ravel() == n)
+            own, series = part.places[some], root(part.units[some])
+            jump = level_jump(series, kept=kept)
+            jumps[own] = np.where(jump.jump, jump.week, -1)
+            q = basis(len(kept), kept=kept).q
+            rest = (root(part.others[some]) @ q) / (series @ q)
             # Against the noise that the product has with all of them.
-            which = places[some]
-            gone[some] = (rest < 0) | (two_sided(found.t[which] * rest, found.df[which]) > RATE)
+            t, df = found.t[places[own]] * rest, found.df[places[own]]
+            gone[own] = (rest < 0) | (two_sided(t, df) > RATE)
     return jumps, gone
