@@ -2,7 +2,6 @@
 
 import json
 from datetime import date
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -37,7 +36,7 @@ def kind_of_output(output: str | None, format: str | None, mode: str = "error") 
     if format is None:
         if output is None:
             return "table"
-        kind = "csv" if output == "-" else files.kind_of(Path(output))
+        kind = "csv" if output == "-" else files.kind_of(urls.path_of(output))
     else:
         kind = format
     if kind not in known:
@@ -56,7 +55,7 @@ def _known_mode(mode: str) -> None:
 
 def kind_on_spark(output: str | None, format: str | None, mode: str) -> str:
     """The same where Spark computes: it writes tables of its own, and folders of files."""
-    from shelfwise.engines import databases, files, spark
+    from shelfwise.engines import databases, files, spark, urls
 
     _known_mode(mode)
     if output in (None, "-") or format is not None:
@@ -67,7 +66,7 @@ def kind_on_spark(output: str | None, format: str | None, mode: str) -> str:
         raise typer.BadParameter(
             "Spark writes its own tables, and files; a database is written with --engine duckdb."
         )
-    kind = files.kind_of(Path(str(output)))
+    kind = files.kind_of(urls.path_of(str(output)))
     if kind not in spark.KINDS:
         raise typer.BadParameter(f"Spark writes {', '.join(spark.KINDS)}, not {kind}.")
     return SPARK
@@ -76,15 +75,15 @@ def kind_on_spark(output: str | None, format: str | None, mode: str) -> str:
 def deliver(analysis: Any, target: str, kind: str, mode: str, day: date | None) -> None:
     """Write the products to where they go, as `kind_of_output` or `kind_on_spark` said."""
     from shelfwise import tables
-    from shelfwise.engines import files, output, spark
+    from shelfwise.engines import files, output, spark, urls
 
     if kind == TABLES:
         run = tables.write(analysis, target, mode, day)  # type: ignore[arg-type]  # Checked above.
-        name = target.rpartition("/")[2]
+        name = urls.path_of(target).name
         err.print(f"Run {run.run_id} of {run.as_of} stands in {name}, {name}_rejected and "
                   f"{name}_quality.", markup=False, soft_wrap=True)  # fmt: skip
     elif kind == SPARK:
-        spark.write(analysis.products, target, mode, files.kind_of(Path(target)))
+        spark.write(analysis.products, target, mode, files.kind_of(urls.path_of(target)))
     elif kind == "json":
         from shelfwise import answer
 
@@ -95,14 +94,13 @@ def deliver(analysis: Any, target: str, kind: str, mode: str, day: date | None) 
 
 def put_report(analysis: Any, target: str | None, kind: str) -> str | None:
     """The data-quality report of order lines beside the file; JSON and tables hold it already."""
-    from shelfwise.engines import output
+    from shelfwise.engines import output, urls
 
     if analysis.quality is None or target in (None, "-") or kind in ("table", "json", TABLES):
         return None
     if kind == SPARK and "://" in str(target):
         return None  # Stores that only Spark knows.
-    head, slash, name = str(target).rpartition("/")
-    path = head + slash + str(Path(name).with_suffix(".quality.json"))
+    path = urls.beside(str(target), ".quality.json")
     text = json.dumps(analysis.quality.to_dict(), indent=2, default=str, ensure_ascii=False)
     output.put(text.encode() + b"\n", path)
     return path

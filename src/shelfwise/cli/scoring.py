@@ -167,7 +167,7 @@ def analyze(
     if kind == "table" or (output and output != "-"):
         show_analysis(analysis, rows=kind == "table")
         if output and output != "-":
-            beside = f", and the data-quality report to {escape(report)}" if report else ""
+            beside = f", and the data-quality report to {escape(masked(report))}" if report else ""
             out.print(
                 f"Wrote {analysis.summary['products']:,} products to "
                 f"{escape(masked(output))}{beside}."

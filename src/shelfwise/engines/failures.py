@@ -86,7 +86,7 @@ def writing(place: Path | str, hint: str = "") -> Iterator[None]:
         raise OutputError(f"{place} cannot be written: {first_line(error)}", hint) from error
 
 
-_WRITERS = ("polars", "duckdb", "_duckdb", "adbc_driver_manager")
+_WRITERS = ("polars", "duckdb", "_duckdb", "pyarrow", "adbc_driver_manager")
 
 
 _SPARK_CANNOT_READ = (

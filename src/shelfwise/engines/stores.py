@@ -72,10 +72,11 @@ def put_file(url: str, write_to: Callable[[Path], None]) -> None:
     import pyarrow as pa
     from pyarrow import fs
 
-    if url.endswith("/"):
+    name = Path(urlsplit(url).path).name
+    if not name or urlsplit(url).path.endswith("/"):
         raise OutputError(f"{masked(url)} is a folder.", "Name a file in it.")
     with TemporaryDirectory(prefix="shelfwise.") as folder:
-        made = Path(folder) / Path(urlsplit(url).path).name
+        made = Path(folder) / name
         with writing(made):
             write_to(made)
         try:
