@@ -56,6 +56,28 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, engine: str, kind: st
     assert sorted(path.name for path in tmp_path.iterdir()) == [target.name, source.name]
 
 
+@pytest.mark.parametrize("scheme", ["sqlite", "duckdb"])
+def test_a_full_disk_leaves_the_tables_as_they_were(tmp_path: Path, scheme: str) -> None:
+    if scheme == "sqlite":
+        pytest.importorskip("adbc_driver_sqlite")
+    from shelfwise.engines import databases
+
+    source = write_products(tmp_path / "products.parquet")
+    url = f"{scheme}:///{tmp_path}/shop.db/scored"
+    old = pl.DataFrame({"product_id": ["of the last run"]})
+    databases.write_tables({"": old, "_rejected": old}, url)
+    done = subprocess.run(
+        [*COMMAND, str(source), "-o", url, "--mode", "overwrite"],
+        capture_output=True, text=True, timeout=120,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+    )  # fmt: skip
+    assert done.returncode == 9, done.stderr
+    assert "cannot be written" in done.stderr
+    for suffix in ("", "_rejected"):
+        assert databases.read_table(url + suffix).pl().equals(old)
+
+
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "lines.parquet", 100)
     told = r"changed while it was read: lines\.parquet"

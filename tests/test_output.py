@@ -277,6 +277,16 @@ def test_the_command_line_writes_tables(
     assert read("duckdb:///w.duckdb/trends")["product_id"].sort().to_list() == ["a", "b", "c"]
 
 
+def test_rows_on_standard_output_have_the_report_beside_them(
+    tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    LINES.write_csv(tmp_path / "lines.csv")
+    ended = call("analyze", "--sales", tmp_path / "lines.csv", "-o", "-", "--format", "csv")
+    assert len(ended.stdout.splitlines()) == 4
+    assert "4 order lines, 2026-01-05 to 2026-02-01: 4 counted" in ended.stderr
+    assert "returned: 1 lines" in ended.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -175,6 +175,8 @@ def analyze(
     else:
         for warning in analysis.warnings:
             err.print(f"{warning.code}: {warning.message}", style="yellow", markup=False)
+        if analysis.quality and kind != "json":  # JSON holds it; rows alone would hide it.
+            err.print(str(analysis.quality), markup=False, soft_wrap=True)
     if kept:
         err.print(f"Kept as run {kept.id}.", markup=False)
 
