@@ -28,7 +28,7 @@ test: .venv/.installed ## Lint, check types and imports, and run the tests.
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -m "not slow and not browser and not spark and not ibis" $(PYTEST_FLAGS)
+	$(BIN)/pytest -m "not slow and not browser and not spark and not ibis and not judge" $(PYTEST_FLAGS)
 
 test-slow: .venv/.installed ## Run the simulations and large inputs, and build the image.
 	@$(BIN)/pytest -m slow $(PYTEST_FLAGS) || { code=$$?; test $$code -eq 5 && \
@@ -37,8 +37,8 @@ test-slow: .venv/.installed ## Run the simulations and large inputs, and build t
 test-pandas3: .venv-pandas3/.installed ## Run the engine tests with pandas 3.
 	.venv-pandas3/bin/pytest tests/test_engines.py -m "not spark and not ibis" $(PYTEST_FLAGS)
 
-test-engines: .venv-engines/.installed ## Run the engine tests on Spark, in this process, and on Ibis.
-	.venv-engines/bin/pytest -m "spark or ibis" -p no:randomly $(PYTEST_FLAGS)
+test-engines: .venv-engines/.installed ## Run what needs Spark, in this process, Ibis, or other libraries as judges.
+	.venv-engines/bin/pytest -m "spark or ibis or judge" -p no:randomly $(PYTEST_FLAGS)
 
 test-python: .venv/.installed ## Run the golden tests with the newest Python here.
 	@newest="$(NEWEST)"; \

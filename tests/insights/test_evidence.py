@@ -34,6 +34,7 @@ def test_evidence_of_products_knows_no_time() -> None:
     assert evidence.trends is None
     assert evidence.forecasts is None
     assert evidence.elasticities is None
+    assert evidence.of_products(None, "trend").to_dicts() == 3 * [{"trend": None}]
     assert evidence.period_days is None
     assert evidence.units.shape == (3, 0)
     assert np.isnan(evidence.number("unit_cost")).tolist() == [False, True, False]

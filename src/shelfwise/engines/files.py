@@ -150,6 +150,12 @@ def open_many(source: str | Path, *, keep: bool = True) -> Any:
     return _open_all(paths, kind, keep=keep)
 
 
+def read_table(source: str | Path) -> pl.DataFrame:
+    """All rows of a file, a folder or a pattern in memory; the columns of CSV as text."""
+    opened = open_many(source, keep=False)
+    return opened if isinstance(opened, pl.DataFrame) else collect(opened, source)
+
+
 def expanded(source: Path) -> list[Path]:
     """The files of a folder, those that a pattern fits, or the one named."""
     if source.is_dir():

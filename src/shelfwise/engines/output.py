@@ -14,11 +14,31 @@ from shelfwise.engines.failures import writing
 from shelfwise.errors import NotFoundError, OutputError
 
 KINDS = ("csv", "json", "ndjson", "parquet", "arrow")
+RISKY = r"^\s*[=+\-@\t]"
+"""A cell that a spreadsheet would take for a formula."""
 
 
 def write(frame: Any, target: str, kind: str) -> None:
     """A Polars frame or DuckDB relation into a file here or in a store, or standard output, `-`."""
     _put(target, lambda place: _write(frame, place, kind))
+
+
+def tamed(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """The frame with an apostrophe before texts that a spreadsheet would take for formulas."""
+    schema = frame.collect_schema()
+    texts = [name for name, dtype in schema.items() if dtype == pl.String]
+    frame = frame.with_columns(_tame(pl.col(name)).alias(name) for name in texts)
+    tame = pl.select(_tame(pl.lit(pl.Series(schema.names())))).to_series().to_list()
+    renamed: dict[str, str] = {}
+    for name, shown in zip(schema.names(), tame, strict=True):
+        while shown in renamed.values():
+            shown += "'"  # Two names that differ in the apostrophe alone.
+        renamed[name] = shown
+    return frame.rename(renamed)
+
+
+def _tame(text: pl.Expr) -> pl.Expr:
+    return pl.when(text.str.contains(RISKY)).then(pl.lit("'") + text).otherwise(text)
 
 
 def put(content: bytes, target: str) -> None:

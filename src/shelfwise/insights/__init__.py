@@ -1,4 +1,7 @@
-"""Decisions: what to reorder, clear, feature, delist, whom to buy from, and what changed."""
+"""Decisions: what to reorder, clear, feature, delist, whom to buy from, and what changed.
+
+Each question has a module of its name, with the function that answers it; `decide` asks any.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,11 +9,50 @@ from typing import TYPE_CHECKING, Any
 from shelfwise.insights.decisions import ACTIONS, Quantity, Section, Withheld
 
 if TYPE_CHECKING:
+    from shelfwise.insights.campaign import CampaignPolicy
+    from shelfwise.insights.changes import ChangesPolicy, compare
+    from shelfwise.insights.confidence import ConfidencePolicy
     from shelfwise.insights.evidence import Evidence
+    from shelfwise.insights.inventory import InventoryPolicy
+    from shelfwise.insights.marketing import MarketingPolicy
+    from shelfwise.insights.orders import OrdersPolicy
+    from shelfwise.insights.portfolio import PortfolioPolicy, delisting
+    from shelfwise.insights.sections import decide
+    from shelfwise.insights.suppliers import SuppliersPolicy
 
-__all__ = ["ACTIONS", "Evidence", "Quantity", "Section", "Withheld"]
+__all__ = [
+    "ACTIONS",
+    "CampaignPolicy",
+    "ChangesPolicy",
+    "ConfidencePolicy",
+    "Evidence",
+    "InventoryPolicy",
+    "MarketingPolicy",
+    "OrdersPolicy",
+    "PortfolioPolicy",
+    "Quantity",
+    "Section",
+    "SuppliersPolicy",
+    "Withheld",
+    "compare",
+    "decide",
+    "delisting",
+]
 
-_LATER = {"Evidence": "evidence"}
+_LATER = {
+    "CampaignPolicy": "campaign",
+    "ChangesPolicy": "changes",
+    "ConfidencePolicy": "confidence",
+    "Evidence": "evidence",
+    "InventoryPolicy": "inventory",
+    "MarketingPolicy": "marketing",
+    "OrdersPolicy": "orders",
+    "PortfolioPolicy": "portfolio",
+    "SuppliersPolicy": "suppliers",
+    "compare": "changes",
+    "decide": "sections",
+    "delisting": "portfolio",
+}
 
 
 def __getattr__(name: str) -> Any:

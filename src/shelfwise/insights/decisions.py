@@ -6,9 +6,14 @@ once, as `Quantity`, and the reference, the tables and the checks are made of th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import polars as pl
+
+from shelfwise.errors import InputError, excerpt
+
+Policy = TypeVar("Policy", bound=msgspec.Struct)
 
 ACTIONS = {
     "reorder": "Order more of it.",
@@ -19,8 +24,10 @@ ACTIONS = {
     "promote": "Give it a campaign.",
     "do_not_promote": "Keep it out of campaigns.",
     "delist": "Take it out of the range.",
+    "renegotiate": "Talk to the supplier about late or short deliveries.",
+    "second_source": "Find another supplier too.",
 }
-"""What may be proposed for a product, and what it means."""
+"""What may be proposed for a product or a supplier, and what it means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +134,14 @@ def table(columns: Sequence[Quantity], values: Mapping[str, Any]) -> pl.DataFram
     if unknown := set(values) - {column.name for column in columns}:
         raise ValueError(f"not declared: {', '.join(sorted(unknown))}")
     return pl.DataFrame(made)
+
+
+def checked(policy: Policy) -> Policy:
+    """The policy, once its values are within their bounds; InputError that names the wrong one."""
+    try:
+        return msgspec.convert(msgspec.structs.asdict(policy), type(policy))
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        name = where.rstrip("`").split("[")[0]
+        value = getattr(policy, name, None)
+        raise InputError(f"{name} is {excerpt(value)}.", f"{what.replace('`', '')}.") from error

@@ -12,8 +12,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from shelfwise.analysis import Analysis
+from shelfwise.columns import COLUMN
 from shelfwise.errors import InputError, MissingExtraError, excerpt
 from shelfwise.model import Model
+from shelfwise.pipeline.dates import WRITTEN, days
 from shelfwise.sales.weeks import Weekly, weekly
 
 Floats = NDArray[np.float64]
@@ -75,7 +77,7 @@ class Evidence:
         return cls(
             products=identified(frame),
             as_of=as_of or (sold.period[1] if sold is not None else dt.date.today()),
-            period_days=period_days or days or _days_of(frame),
+            period_days=period_days or days or days_of(frame),
             weeks=None if weeks is None else weekly(weeks),
             given=dict(given or {}),
             model=source.model,
@@ -118,7 +120,7 @@ class Evidence:
         """Columns of a table by product_id, in the order of the products; null where absent."""
         ids = self.products.select("product_id")
         if table is None:
-            return ids.select(*(pl.lit(None).alias(name) for name in names))
+            return ids.with_columns(pl.lit(None).alias(name) for name in names).select(names)
         wanted = table.select(pl.col("product_id").cast(pl.String), *names)
         joined = ids.join(wanted, on="product_id", how="left", maintain_order="left")
         return joined.select(names)
@@ -169,7 +171,7 @@ class Evidence:
         return found
 
 
-def _days_of(frame: pl.DataFrame) -> float | None:
+def days_of(frame: pl.DataFrame) -> float | None:
     """The period from units_per_day, which an analysis with a period has."""
     if "units_per_day" not in frame.columns:
         return None
@@ -193,7 +195,11 @@ def in_memory(native: Any) -> pl.DataFrame:
 
 
 def identified(products: pl.DataFrame) -> pl.DataFrame:
-    """The products with their id as text; InputError where one stands in several rows."""
+    """The products with ids as text and dates as dates.
+
+    Raises InputError where a product stands in several rows, or where nobody can tell the day
+    of a date from its month.
+    """
     products = products.with_columns(pl.col("product_id").cast(pl.String))
     twice = products.filter(pl.col("product_id").is_duplicated())
     if twice.height:
@@ -201,4 +207,8 @@ def identified(products: pl.DataFrame) -> pl.DataFrame:
             f"Product {excerpt(twice['product_id'][0])} stands in {twice.height:,} rows or more.",
             "Decisions are made by product: sum its locations up, or take one of them.",
         )
+    for name, kind in products.schema.items():
+        if name in COLUMN and COLUMN[name].kind == "date" and kind == pl.String:
+            read: pl.DataFrame = days(nw.from_native(products), name).to_native()
+            products = read.drop(WRITTEN)
     return products

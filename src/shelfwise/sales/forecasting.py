@@ -173,21 +173,22 @@ def variance_over(
     return variance
 
 
-def quantile(mean: Matrix, variance: Matrix, level: float) -> Matrix:
+def quantile(mean: Matrix, variance: Matrix, level: Matrix | float) -> Matrix:
     """The quantile of a negative binomial; of a Poisson where the variance is not above the mean.
 
-    NaN where the mean is.
+    NaN where the mean is. The level may differ from row to row.
     """
     from scipy import stats
 
     found = np.full(mean.shape, np.nan)
+    level = np.broadcast_to(np.asarray(level, dtype=np.float64), mean.shape)
     found[mean < NOTHING] = 0
     some = mean >= NOTHING
     wide = some & (variance > mean * (1 + 1e-9))
     r = mean[wide] ** 2 / (variance[wide] - mean[wide])
-    found[wide] = stats.nbinom.ppf(level, r, r / (r + mean[wide]))
+    found[wide] = stats.nbinom.ppf(level[wide], r, r / (r + mean[wide]))
     plain = some & ~wide
-    found[plain] = stats.poisson.ppf(level, mean[plain])
+    found[plain] = stats.poisson.ppf(level[plain], mean[plain])
     return found
 
 

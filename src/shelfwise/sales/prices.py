@@ -248,23 +248,31 @@ def _moments(
 def shrunk(slope: Matrix, variance: Matrix, groups: Sequence[str | None]) -> tuple[Matrix, Matrix]:
     """Slopes and their standard deviations after shrinkage to the mean of their group.
 
-    Normal-normal empirical Bayes: the variance between products by Paule and Mandel
-    (1982), the uncertainty of mean and variance included (Morris 1983). Groups of fewer
-    than 5 are shrunk to the mean of all; fewer than 5 in all stay as they are.
+    Normal-normal empirical Bayes, see `normal_normal`. Groups of fewer than 5 are shrunk to
+    the mean of all; fewer than 5 in all stay as they are.
     """
     codes = pl.Series(groups, dtype=pl.String).rank("dense").fill_null(0).to_numpy()
-    mean, deviation = _shrunk(slope, variance)
+    if len(slope) < LEAST_GROUP:
+        return slope.copy(), np.sqrt(variance)
+    mean, deviation = normal_normal(slope, variance)
     for code in np.unique(codes):
         of = codes == code
         if of.sum() >= LEAST_GROUP:
-            mean[of], deviation[of] = _shrunk(slope[of], variance[of])
+            mean[of], deviation[of] = normal_normal(slope[of], variance[of])
     return mean, deviation
 
 
-def _shrunk(b: Matrix, v: Matrix) -> tuple[Matrix, Matrix]:
+def normal_normal(b: Matrix, v: Matrix) -> tuple[Matrix, Matrix]:
+    """Estimates b with known variances v, three or more, shrunk to their common mean.
+
+    Returns posterior means and standard deviations; the variance between them is that of
+    Paule and Mandel (1982), and its uncertainty is counted in (Morris 1983).
+
+    >>> mean, _ = normal_normal(np.array([0.0, 4.0, 8.0, 4.0]), np.array([1.0, 1.0, 1.0, 1.0]))
+    >>> mean.round(1).tolist()
+    [0.4, 4.0, 7.6, 4.0]
+    """
     k = len(b)
-    if k < LEAST_GROUP:
-        return b.copy(), np.sqrt(v)
     low, high = 0.0, float(np.var(b) * k + v.max())
     for _ in range(60):
         between = (low + high) / 2
@@ -276,7 +284,8 @@ def _shrunk(b: Matrix, v: Matrix) -> tuple[Matrix, Matrix]:
             high = between
     pull = v / (v + between)
     mean = (1 - pull) * b + pull * centre
-    spread = (1 - pull) * v + pull**2 / weight.sum() + 2 / (k - 3) * pull**2 * (b - centre) ** 2
+    unsure = 2 / max(k - 3, 1e-9)  # Of three the variance between is not known: no shrinkage.
+    spread = (1 - pull) * v + pull**2 / weight.sum() + unsure * pull**2 * (b - centre) ** 2
     return mean, np.sqrt(np.minimum(spread, v))
 
 
