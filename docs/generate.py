@@ -3,6 +3,7 @@
 import difflib
 import gzip
 import inspect
+import json
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,12 +11,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import typer
 
 import shelfwise
 from shelfwise import errors, tables
 from shelfwise.cli import EXIT, app
 from shelfwise.columns import COLUMNS, LINES, Column
+from shelfwise.insights.decisions import ACTIONS
+from shelfwise.insights.sections import QUESTIONS, Question
 from shelfwise.metrics import METRICS
 from shelfwise.pipeline.features import FLAGS
 from shelfwise.profile import PROFILES
@@ -274,6 +278,41 @@ FOUND = {
     "not_in_catalogue": "Products sold that the catalogue does not have: counted.",
     "nothing_left": "Products without units or revenue after returns: not scored.",
 }
+
+
+def decisions() -> str:
+    actions = table(("Action", "Meaning"), [(code(n), told) for n, told in ACTIONS.items()])
+    parts = [_question(question) for question in QUESTIONS.values()]
+    return f"""# Decisions
+Each section has a row a product (or supplier); a row with an `action` is a decision.
+Where an input is missing the column is empty, and the section says what it needs.
+
+{actions}
+
+{chr(10).join(parts)}"""
+
+
+def _question(question: Question) -> str:
+    columns = [
+        (code(c.name), c.unit, c.meaning, code(c.formula) if c.formula else "", c.source)
+        for c in question.columns
+    ]
+    defaults = msgspec.to_builtins(question.policy())
+    about = msgspec.json.schema(question.policy)["$defs"][question.policy.__name__]["properties"]
+    settings = [
+        (code(name), code(json.dumps(value)), about[name].get("description", ""))
+        for name, value in defaults.items()
+    ]
+    beside = ", ".join(map(code, question.tables))
+    return f"""## {question.name}
+{question.asks}{f" It takes {beside} beside the products." if beside else ""}
+
+{table(("Column", "Unit", "Meaning", "Formula", "Source"), columns)}
+
+Settings, for `--policy`, `--set` and `policy` over HTTP:
+
+{table(("Setting", "Default", "Meaning"), settings)}
+"""
 
 
 def _shown(value: object) -> str:
@@ -601,6 +640,7 @@ PAGES = {
     "cli.md": command_line,
     "python.md": python,
     "tables.md": warehouse,
+    "decisions.md": decisions,
 }
 
 

@@ -9,9 +9,10 @@ import typer
 
 from shelfwise import __version__
 from shelfwise.cli.about import columns, settings
+from shelfwise.cli.deciding import compare, decide
 from shelfwise.cli.foretelling import forecast, trends
 from shelfwise.cli.keeping import key, migrate, model, runs
-from shelfwise.cli.opinions import override
+from shelfwise.cli.opinions import decision, override
 from shelfwise.cli.scoring import analyze, explain
 from shelfwise.cli.screen import complain, err, out
 from shelfwise.cli.serving import demo, serve, worker
@@ -56,6 +57,8 @@ for command in (
     explain,
     trends,
     forecast,
+    decide,
+    compare,
     columns,
     settings,
     serve,
@@ -65,6 +68,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(runs, name="runs")
+app.add_typer(decision, name="decision")
 app.add_typer(override, name="override")
 app.add_typer(model, name="model")
 app.add_typer(key, name="key")

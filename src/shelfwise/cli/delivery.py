@@ -5,8 +5,10 @@ from datetime import date
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
-from shelfwise.cli.screen import err
+from shelfwise.cli.screen import err, out
+from shelfwise.engines.failures import masked
 
 ModeOption = Annotated[
     str, typer.Option(help="For a table that is there: error, overwrite or append.")
@@ -90,6 +92,24 @@ def deliver(analysis: Any, target: str, kind: str, mode: str, day: date | None) 
         output.put(b"".join([*answer.encode(analysis), b"\n"]), target)
     else:
         output.write(spark.in_memory(analysis.products), target, kind)
+
+
+def deliver_rows(
+    rows: Any, target: str | None, kind: str, mode: str, text: str | None = None
+) -> None:
+    """Write a Polars frame to where it goes, as `kind_of_output` said; as JSON the `text`."""
+    from shelfwise.engines import databases, output
+
+    if kind == "table":
+        return
+    if kind == TABLES:
+        databases.write_tables({"": rows}, str(target), mode)  # type: ignore[arg-type]
+    elif kind == "json":
+        output.put((text or rows.write_json()).encode() + b"\n", target or "-")
+    else:
+        output.write(rows, target or "-", kind)
+    if target and target != "-":
+        out.print(f"Wrote {rows.height:,} rows to {escape(masked(target))}.")
 
 
 def put_report(analysis: Any, target: str | None, kind: str) -> str | None:

@@ -3,11 +3,10 @@
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table as Grid
 from rich.text import Text
 
-from shelfwise.cli.delivery import TABLES, ModeOption, kind_of_output
+from shelfwise.cli.delivery import ModeOption, deliver_rows, kind_of_output
 from shelfwise.cli.scoring import (
     CatalogOption,
     DatesOption,
@@ -88,7 +87,7 @@ def trends(
         else:
             weeks = _weekly(file, counted, out_of_stock, engine)
             found = found_in(weeks, by=by)  # type: ignore[arg-type]  # It says what it may be.
-    _deliver(found, output, kind, mode)
+    deliver_rows(found, output, kind, mode)
     if kind == "table":
         _show_trends(found, weeks)
 
@@ -130,7 +129,7 @@ def forecast(
             weeks = _weekly(file, counted, out_of_stock, engine)
             found = forecast_of(weeks, horizon, progress=told)
         errors = tried(weeks, horizon, progress=told) if evaluate else None
-    _deliver(found, output, kind, mode)
+    deliver_rows(found, output, kind, mode)
     if kind == "table":
         _show_forecast(found, horizon)
     if errors is not None:
@@ -172,21 +171,6 @@ def _weekly(
         raise typer.BadParameter(f"--engine {engine}: write duckdb or spark.")
     where: Any = "spark" if engine == "spark" else None
     return weekly(file, out_of_stock=out_of_stock, engine=where, **counting(*counted))
-
-
-def _deliver(found: Any, target: str | None, kind: str, mode: str) -> None:
-    from shelfwise.engines import databases, output
-
-    if kind == "table":
-        return
-    if kind == TABLES:
-        databases.write_tables({"": found}, str(target), mode)  # type: ignore[arg-type]
-    elif kind == "json":
-        output.put(found.write_json().encode() + b"\n", target or "-")
-    else:
-        output.write(found, target or "-", kind)
-    if target and target != "-":
-        out.print(f"Wrote {found.height:,} rows to {escape(masked(target))}.")
 
 
 def _show_trends(found: Any, weeks: Any) -> None:

@@ -1,4 +1,4 @@
-"""The commands about what people say: the tiers that they set."""
+"""The commands about what people say: the tiers that they set, their answers to proposals."""
 
 import datetime as dt
 import json
@@ -10,9 +10,13 @@ from rich.text import Text
 
 from shelfwise.cli.keeping import AsJson, store, whole_id
 from shelfwise.cli.screen import err, out
+from shelfwise.insights.decisions import ACTIONS
 
 override = typer.Typer(
     help="Tiers that people set, for a reason, until a day: set, list, end.", no_args_is_help=True
+)
+decision = typer.Typer(
+    help="Answers to what is proposed: accept, dismiss, list.", no_args_is_help=True
 )
 WHO = "command line"
 RunId = Annotated[
@@ -35,7 +39,7 @@ def set_override(
     run_id: RunId = None,
 ) -> None:
     """Let a product of a run count as a tier, there and on later runs."""
-    days = {"first_day": _day("--from", since), "last_day": _day("--until", until)}
+    days = {"first_day": day_of("--from", since), "last_day": day_of("--until", until)}
     with store() as kept:
         made = kept.overrides.set(
             product_id, tier, reason, who=WHO, location=location,
@@ -106,7 +110,80 @@ def _days(one: Any) -> str:
     return f"from {one.first_day} {f'to {one.last_day}' if one.last_day else 'on'}"
 
 
-def _day(option: str, text: str | None) -> dt.date | None:
+ProductArgument = Annotated[str, typer.Argument(help="Which product.")]
+ActionArgument = Annotated[str, typer.Argument(help=f"What is proposed: {', '.join(ACTIONS)}.")]
+ReasonOption = Annotated[str, typer.Option(help="Why; up to 500 characters.")]
+UntilOption = Annotated[
+    str | None, typer.Option(help="The last day, 2026-06-30; until a newer answer if not given.")
+]
+RunOption = Annotated[
+    str | None, typer.Option("--run", help="The run that proposes it; the newest if not given.")
+]
+
+
+@decision.command("accept")
+def accept(
+    product_id: ProductArgument,
+    action: ActionArgument,
+    reason: ReasonOption,
+    until: UntilOption = None,
+    run_id: RunOption = None,
+) -> None:
+    """Accept what is proposed for a product; later runs remember it."""
+    _answer(product_id, action, "accepted", reason, until, run_id)
+
+
+@decision.command("dismiss")
+def dismiss(
+    product_id: ProductArgument,
+    action: ActionArgument,
+    reason: ReasonOption,
+    until: UntilOption = None,
+    run_id: RunOption = None,
+) -> None:
+    """Dismiss what is proposed for a product: `decide` leaves it out, in later runs too."""
+    _answer(product_id, action, "dismissed", reason, until, run_id)
+
+
+@decision.command("list")
+def list_decisions(
+    product_id: Annotated[str | None, typer.Option("--product", help="Of this product.")] = None,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1, max=1000)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """The answers that people have given."""
+    with store() as kept:
+        found, more = kept.decisions.newest(limit, product_id=product_id)
+    if as_json:
+        out.print_json(json.dumps([one.to_dict() for one in found]))
+        return
+    if not found:
+        out.print("Nobody has answered yet.")
+        return
+    grid = Grid(caption=f"{limit} of more; --limit shows more" if more else None)
+    for name in ("Product", "Action", "Answer", "From", "Until", "Who", "Why"):
+        grid.add_column(name)
+    for one in found:
+        words = (one.product_id, one.action, one.verdict, str(one.first_day),
+                 str(one.last_day or ""), one.who, one.reason)  # fmt: skip
+        grid.add_row(*map(Text, words))
+    out.print(grid)
+
+
+def _answer(
+    product_id: str, action: str, verdict: str, reason: str, until: str | None, run_id: str | None
+) -> None:
+    last = day_of("--until", until)
+    with store() as kept:
+        made = kept.decisions.add(
+            product_id, action, verdict, reason, who=WHO, last_day=last, run_id=_run(kept, run_id)
+        )
+        kept.audit.add(WHO, "decision.add", made.id)
+    out.print(f"{action} of {product_id} is {verdict} from {made.first_day} on.", markup=False)
+
+
+def day_of(option: str, text: str | None) -> dt.date | None:
+    """The day that an option names."""
     try:
         return dt.date.fromisoformat(text) if text else None
     except ValueError as error:

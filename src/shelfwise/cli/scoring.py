@@ -144,7 +144,7 @@ def analyze(
             _start_spark(master)
         source: Any = file
         if sales is not None:
-            source = _sold(
+            source = sold(
                 sales,
                 by=by,
                 find_duplicates=find_duplicates,
@@ -212,7 +212,8 @@ def explain(
         show_explanation(why, analysis.profile)
 
 
-def _sold(sales: str, **options: Any) -> Any:
+def sold(sales: str, **options: Any) -> Any:
+    """What order lines sold, as `analyze` takes it."""
     from shelfwise.sales import from_sales
 
     return from_sales(sales, **options)

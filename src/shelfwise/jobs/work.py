@@ -21,6 +21,7 @@ from typing import Any
 from shelfwise.engines import files, frames
 from shelfwise.engines.frames import Engine
 from shelfwise.errors import ShelfwiseError
+from shelfwise.insights.sections import QUESTIONS
 from shelfwise.rules import Rules
 from shelfwise.run import analyze
 from shelfwise.sales import from_sales
@@ -86,11 +87,19 @@ def _sold(store: Store, lines: str, columns: Any, sales: dict[str, Any]) -> Any:
 
 
 def make_request(store: Store, request: dict[str, Any]) -> Run:
-    """Make trends, a forecast or elasticities of a run that is kept."""
+    """Make trends, a forecast, elasticities or decisions of a run that is kept."""
     run = store.runs.get(request["run"])
-    options = {"horizon": request["horizon"]} if "horizon" in request else {}
+    options: dict[str, Any] = {
+        n: request[n] for n in ("horizon", "policy", "since") if n in request
+    }
     if request.get("out_of_stock"):
         options["out_of_stock"] = _place(store, request["out_of_stock"])[0]
+    if request["make"] in QUESTIONS:
+        options["tables"] = {
+            name: files.read_table(_place(store, request[name])[0])
+            for name in QUESTIONS[request["make"]].tables
+            if request.get(name)
+        }
     phase = f"making {request['make']}"
     say(phase)
     told = [0.0]

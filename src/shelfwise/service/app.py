@@ -15,6 +15,7 @@ from shelfwise.model import Model
 from shelfwise.service import (
     access,
     admin,
+    deciding,
     derived,
     jobs,
     models,
@@ -45,8 +46,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 BLUEPRINTS = (
-    pages.api, scoring.api, runs.api, derived.api, opinions.api, models.api, jobs.api, uploads.api,
-    admin.api, watch.api,
+    pages.api, scoring.api, runs.api, derived.api, deciding.api, opinions.api, models.api,
+    jobs.api, uploads.api, admin.api, watch.api,
 )  # fmt: skip
 
 

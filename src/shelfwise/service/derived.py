@@ -1,10 +1,12 @@
 """/v1/runs/{run_id}/trends and others: what is made of a run's order lines, as jobs."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 from flask import Blueprint, Response
 
+from shelfwise.insights.sections import QUESTIONS
 from shelfwise.sales.forecasting import HORIZON, LONGEST
 from shelfwise.service import download
 from shelfwise.service.access import audited
@@ -28,6 +30,7 @@ from shelfwise.store.derived import Kind, Name
 from shelfwise.store.query import Query, page, select
 
 api = Blueprint("derived", __name__)
+FILTERS = ("product_id", "category", "trend", "supplier", "action", "verdict")
 NO_RUN = {"404": "There is no such run, or no such upload."} | QUEUE_ERRORS
 NO_TABLE = {"404": "There is no such run, or nobody has made this of it yet."} | STORE_ERRORS
 QUEUED = answers("Job", "It is in the queue; look at Location.", "202", located=True)
@@ -64,7 +67,7 @@ class Forecasting(msgspec.Struct, forbid_unknown_fields=True):
 )  # fmt: skip
 def make_trends(run_id: str) -> Response:
     """Start a job that makes trends."""
-    return _start(run_id, "trends", body_as(Making))
+    return start(run_id, "trends", body_as(Making), ["out_of_stock"])
 
 
 @endpoint(
@@ -79,7 +82,7 @@ def make_trends(run_id: str) -> Response:
 )  # fmt: skip
 def make_forecast(run_id: str) -> Response:
     """Start a job that makes a forecast."""
-    return _start(run_id, "forecast", body_as(Forecasting))
+    return start(run_id, "forecast", body_as(Forecasting), ["out_of_stock"])
 
 
 @endpoint(
@@ -94,20 +97,23 @@ def make_forecast(run_id: str) -> Response:
 )  # fmt: skip
 def make_elasticity(run_id: str) -> Response:
     """Start a job that makes elasticities."""
-    return _start(run_id, "elasticity", body_as(Making))
+    return start(run_id, "elasticity", body_as(Making), ["out_of_stock"])
 
 
-def _start(run_id: str, kind: Kind, asked: Making | Forecasting) -> Response:
+def start(run_id: str, kind: Kind, asked: msgspec.Struct, sources: Sequence[str]) -> Response:
+    """Start a job that makes something of a run; `sources` of what is asked are places."""
     query()
     # What `latest` is may change before a request is sent again under its key.
     with once(msgspec.json.encode(asked)) as attempt:
         if attempt.repeated:
             return accepted(jobs().get(attempt.result_id))
         run = store().runs.get(run_id)
-        store().runs.must_have_weeks(run)
+        if kind not in QUESTIONS:
+            store().runs.must_have_weeks(run)
         carried: dict[str, Any] = msgspec.to_builtins(asked) | {"make": kind, "run": run.id}
-        if asked.out_of_stock is not None:
-            carried["out_of_stock"] = source_of(asked.out_of_stock, "out_of_stock")
+        for name in sources:
+            if carried[name] is not None:
+                carried[name] = source_of(getattr(asked, name), name)
         job = jobs().enqueue(carried, attempt.result_id)
         audited("job.start", job.id)
     return accepted(job)
@@ -116,7 +122,7 @@ def _start(run_id: str, kind: Kind, asked: Making | Forecasting) -> Response:
 @endpoint(
     api, "GET", "/v1/runs/{run_id}/derived",
     scope="read",
-    summary="What was made of a run's order lines, when, and with which options.",
+    summary="What was made of a run, when, with which options; of decisions what they withhold.",
     answers=answers("DerivedPage", "The tables, by name."),
     errors=NO_TABLE,
 )  # fmt: skip
@@ -129,9 +135,9 @@ def list_derived(run_id: str) -> Response:
 @endpoint(
     api, "GET", "/v1/runs/{run_id}/{table}.{format}",
     scope="read",
-    summary="Trends, forecasts or elasticities of a run, by product or category.",
+    summary="Trends, forecasts, elasticities or decisions of a run.",
     description="JSON comes page by page; the other formats have all rows that the filters "
-    "leave, or the first `limit`.",
+    "leave, or the first `limit`. Decisions have the answers that people gave to them.",
     query=DERIVED,
     answers=download.rows_of("DerivedRowPage", "The rows."),
     errors=NO_TABLE | download.ERRORS,
@@ -141,16 +147,17 @@ def get_derived(run_id: str, table: Name, format: str) -> Response:
     options = query()
     run = store().runs.get(run_id)
     found = store().derived.get(run, table)
-    etag = download.etag_of(run, found.sha256)
+    etag = download.etag_of(run, found.sha256, store().decisions.state())
     if download.is_known(etag):
         return download.cached(Response(status=304), etag)
-    filters = {name: options[name] for name in ("product_id", "category", "trend")}
+    filters = {name: options[name] for name in FILTERS}
     equal = {name: value for name, value in filters.items() if value is not None}
     asked = Query(equal=equal, sort=options["sort"])
+    frame = store().answered(run, found)
     if format == "json":
         rows, following = page(
-            found.scan(), asked, options["limit"] or DEFAULT_LIMIT, options["after"] or 0
+            frame, asked, options["limit"] or DEFAULT_LIMIT, options["after"] or 0
         )
         return download.cached(listed(rows.to_dicts(), following), etag)
-    file = download.attachment(select(found.scan(), asked), run, format, options, table)
+    file = download.attachment(select(frame, asked), run, format, options, table)
     return download.cached(file, etag)

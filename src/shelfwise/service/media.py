@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from shelfwise.engines.output import tamed
 from shelfwise.errors import MissingExtraError, TooLargeError
 
 JSON = "application/json"
@@ -32,8 +33,6 @@ OUTGOING = {media: kind for kind, media in TYPES.items()}
 SHEET_ROWS, CELL_LETTERS = 1_048_575, 32_767
 MOST_DIGITS = 10**15
 PART_ROWS = 50_000
-RISKY = r"^\s*[=+\-@\t]"
-"""A cell that a spreadsheet would take for a formula."""
 
 
 def content_type(kind: str) -> str:
@@ -78,25 +77,12 @@ def _bytes(writer: Any, **options: Any) -> bytes:
 
 
 def _csv(frame: pl.LazyFrame, *, raw: bool) -> Iterator[bytes]:
-    schema = frame.collect_schema()
     if not raw:
-        texts = [name for name, dtype in schema.items() if dtype == pl.String]
-        frame = frame.with_columns(_tame(pl.col(name)).alias(name) for name in texts)
-        tame = pl.select(_tame(pl.lit(pl.Series(schema.names())))).to_series().to_list()
-        renamed: dict[str, str] = {}
-        for name, shown in zip(schema.names(), tame, strict=True):
-            while shown in renamed.values():
-                shown += "'"  # Two names that differ in the apostrophe alone.
-            renamed[name] = shown
-        frame = frame.rename(renamed)
+        frame = tamed(frame)
     yield _bytes(frame.head(0).collect().write_csv)
     for part in _parts(frame):
         if part.height:
             yield _bytes(part.write_csv, include_header=False)
-
-
-def _tame(text: pl.Expr) -> pl.Expr:
-    return pl.when(text.str.contains(RISKY)).then(pl.lit("'") + text).otherwise(text)
 
 
 def _xlsx(frame: pl.LazyFrame) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 from shelfwise import __version__
 from shelfwise.service import (  # noqa: F401  (they declare)
     admin,
+    deciding,
     derived,
     jobs,
     models,
@@ -30,8 +31,8 @@ from shelfwise.service.contract import (
 from shelfwise.service.headers import ANSWERED, ASKED, KEY_HEADERS, Header, has_etag
 from shelfwise.service.schemas import SCHEMAS
 
-ORDER = ("scoring", "runs", "derived", "opinions", "models", "jobs", "uploads", "admin", "pages",
-         "watch")  # fmt: skip
+ORDER = ("scoring", "runs", "derived", "deciding", "opinions", "models", "jobs", "uploads",
+         "admin", "pages", "watch")  # fmt: skip
 """The blueprints as a reader wants them."""
 
 IDS: dict[str, list[tuple[str, dict[str, str]]]] = {

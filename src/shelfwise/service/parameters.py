@@ -3,12 +3,14 @@
 from typing import Any, get_args
 
 from shelfwise.cells import OnError
+from shelfwise.insights.decisions import ACTIONS
 from shelfwise.model import TIERS, Tiering
 from shelfwise.pipeline.features import FLAGS
 from shelfwise.pipeline.totals import ABC
 from shelfwise.profile import PROFILES
 from shelfwise.sales.labels import TRENDS
 from shelfwise.service.contract import JOB, REFERENCE, parameter
+from shelfwise.store.opinions import VERDICTS
 from shelfwise.store.query import FILTERS
 
 SWITCH = {"type": "string", "enum": ["0", "1"]}
@@ -45,7 +47,7 @@ _DETAIL = {
 
 _VALUES = {
     "tier": list(TIERS), "tier_in_group": list(TIERS), "cluster": list(TIERS),
-    "abc_class": list(ABC.values()), "trend": list(TRENDS),
+    "abc_class": list(ABC.values()), "trend": list(TRENDS), "action": list(ACTIONS),
 }  # fmt: skip
 
 PRODUCTS: dict[str, dict[str, Any]] = {
@@ -72,13 +74,16 @@ DERIVED: dict[str, dict[str, Any]] = {
     "product_id": parameter("Only this product.", type="string", maxLength=255),
     "category": parameter("Only this category.", type="string", maxLength=255),
     "trend": parameter("Only this trend.", type="string", enum=list(TRENDS)),
+    "supplier": parameter("Only this supplier.", type="string", maxLength=255),
+    "action": parameter("Only this decision.", type="string", enum=list(ACTIONS)),
+    "verdict": parameter("Only what was answered so.", type="string", enum=list(VERDICTS)),
     "sort": parameter(
         "A column; with - before it the largest first. By id if not given.", type="string"
     ),
     **ROWS,
     "raw": parameter("1 leaves cells of CSV that look like formulas.", **SWITCH),
 }
-"""Query parameters of trends, forecasts and elasticities."""
+"""Query parameters of what is made of a run."""
 
 SCORING: dict[str, dict[str, Any]] = {
     "profile": parameter("How to score.", type="string", enum=list(PROFILES)),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from shelfwise.columns import COLUMNS, REQUIRED, Column
+from shelfwise.insights.decisions import ACTIONS
 from shelfwise.metrics import METRICS, Metric
 from shelfwise.model import TIERS
 from shelfwise.pipeline.features import FLAGS, SHOWN
@@ -122,12 +123,20 @@ def _joined(name: str) -> dict[str, Any]:
     if name == "trend":
         told = " ".join(f"{trend}: {meaning}" for trend, meaning in TRENDS.items())
         return OR_NULL | {"enum": [*TRENDS, None], "description": f"{told} {where}"}
-    text = name.endswith(("reason", "warning"))
+    if name == "action":
+        told = " ".join(f"{action}: {meaning}" for action, meaning in ACTIONS.items())
+        about = f"What to do, by inventory. {told} Only of runs that it was decided for."
+        return OR_NULL | {"enum": [*ACTIONS, None], "description": about}
+    text = name.endswith(("reason", "warning", "date"))
     kind = "string" if text else "integer" if name.endswith("weeks") else "number"
     return {"type": [kind, "null"], "description": f"{JOINED_MEANINGS[name]} {where}"}
 
 
 JOINED_MEANINGS = {
+    "action_amount": "Units that the action is about.",
+    "action_date": "When to act, at the latest.",
+    "action_money": "What is at stake, in money.",
+    "action_reason": "Why to act, in words.",
     "growth": "Change a year, as a share.",
     "growth_low": "Lower end of its 95 % interval.",
     "growth_high": "Upper end of its 95 % interval.",

@@ -190,15 +190,16 @@ def _schedule() -> dict[str, Any]:
 
 
 def _derived() -> dict[str, Any]:
-    about = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}}
+    about = {"type": "object", "description": "The options it was made with; of decisions also "
+             "`withheld`, `assumptions` and `summary`."}  # fmt: skip
     return an_object({"name": {"type": "string", "enum": list(NAMES)}, "created_at": MOMENT,
                       "about": about})  # fmt: skip
 
 
 def _derived_row() -> dict[str, Any]:
-    cell = {"type": ["string", "number", "null"]}
+    cell = {"type": ["string", "number", "boolean", "null"]}
     return {"type": "object", "additionalProperties": cell,
-            "description": "The columns that the pages on trends and forecasts name."}  # fmt: skip
+            "description": "The columns that the reference names."}  # fmt: skip
 
 
 def _status() -> dict[str, Any]:

@@ -4,7 +4,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from shelfwise.errors import MissingExtraError
+import polars as pl
+
+from shelfwise.errors import InputError, MissingExtraError, excerpt
 
 try:
     from shelfwise.store.database import Database
@@ -12,7 +14,7 @@ try:
     from shelfwise.store.idempotency import Idempotency
     from shelfwise.store.keys import Audit, Keys
     from shelfwise.store.models import Models, Version
-    from shelfwise.store.opinions import Decision, Decisions, Override, Overrides
+    from shelfwise.store.opinions import ANSWER, Decision, Decisions, Override, Overrides
     from shelfwise.store.results import Results
     from shelfwise.store.runs import Run, Runs
     from shelfwise.store.uploads import Uploads
@@ -21,6 +23,8 @@ except ModuleNotFoundError as error:
         f"Keeping runs needs {error.name}.", "pip install 'shelfwise[serve]'"
     ) from error
 from shelfwise.drift import MetricDrift, Training, drift
+from shelfwise.insights.decisions import Section, Withheld
+from shelfwise.insights.sections import QUESTIONS
 from shelfwise.settings import Settings, load_settings
 
 __all__ = ["Decision", "Derived", "Override", "Run", "Runs", "Store", "Version"]
@@ -85,6 +89,32 @@ class Store:
         """How far the products of a run have moved from those that a model was fitted on."""
         version = self.models.get(model)
         return drift(self.runs.products(run_id), version.model, version.training)
+
+    def section(self, run_id: str, name: str) -> Section:
+        """Decisions made of a run, with what people have answered to them.
+
+        Raises InputError for a name that is no section, NotFoundError where nobody made it.
+        """
+        if name not in QUESTIONS:
+            raise InputError(
+                f"There is no section {excerpt(name)}.", f"There are {', '.join(QUESTIONS)}."
+            )
+        run = self.runs.get(run_id)
+        made = self.derived.get(run, name)  # type: ignore[arg-type]  # Each is a name.
+        rows, columns = self.answered(run, made).collect(), QUESTIONS[name].columns
+        about = made.about
+        return Section(
+            name, columns + (ANSWER if "verdict" in rows.columns else ()), rows,
+            tuple(Withheld(**one) for one in about["withheld"]),
+            tuple(about["assumptions"]), about["summary"],
+        )  # fmt: skip
+
+    def answered(self, run: Run, made: Derived) -> pl.LazyFrame:
+        """The rows of a table; where it proposes actions, with what people have answered."""
+        rows = made.scan()
+        if not {"product_id", "action"} <= set(rows.collect_schema()):
+            return rows
+        return self.decisions.answered(rows, run.as_of)
 
     def close(self) -> None:
         """Close the connections to the database."""

@@ -1,21 +1,25 @@
-"""Tables derived from the order lines of a run: trends, forecasts, elasticities.
+"""Tables derived from a run: trends, forecasts, elasticities, and decisions.
 
-A run of order lines keeps its weekly sums, so these can be made of it when somebody asks.
-Each is a Parquet file named by its hash, as the results are.
+A run of order lines keeps its weekly sums, so these can be made of it when somebody asks;
+decisions are made of any run. Each is a Parquet file named by its hash, as the results are.
 """
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import msgspec
 import polars as pl
 import polars.selectors as cs
 import sqlalchemy as sa
 
-from shelfwise.errors import NotFoundError, StoreError
+from shelfwise.errors import InputError, MissingExtraError, NotFoundError, StoreError
+from shelfwise.insights.evidence import Evidence, days_of, identified
+from shelfwise.insights.sections import QUESTIONS
 from shelfwise.sales.forecasting import HORIZON
 from shelfwise.sales.weeks import Weekly, weekly
 from shelfwise.store.database import Database, now
@@ -23,11 +27,20 @@ from shelfwise.store.results import Results
 from shelfwise.store.runs import LATEST, WEEKS, Run, Runs
 from shelfwise.store.schema import derived_tables, runs
 
-Kind = Literal["trends", "forecast", "elasticity"]
+Kind = Literal[
+    "trends", "forecast", "elasticity", "inventory", "orders", "portfolio", "marketing",
+    "campaign", "suppliers", "confidence", "changes",
+]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Name = Literal["trends", "category_trends", "forecast", "elasticity"]
+Name = Literal[
+    "trends", "category_trends", "forecast", "elasticity",
+    "inventory", "orders", "portfolio", "marketing", "campaign", "suppliers", "confidence",
+    "changes",
+]  # fmt: skip
 NAMES: tuple[Name, ...] = get_args(Name)
 DIGITS = 6
+EARLIER, EARLIER_SEEN = 2, 50
+"""How many runs of the same source before a comparison are used, and looked for among."""
 ROW_GROUP = 16_384
 
 JOINED: dict[Kind, dict[str, str]] = {
@@ -43,6 +56,10 @@ JOINED: dict[Kind, dict[str, str]] = {
     "elasticity": {
         "elasticity": "elasticity",
         **{name: f"elasticity_{name}" for name in ("low", "high", "reason", "warning")},
+    },
+    "inventory": {
+        "action": "action",
+        **{name: f"action_{name}" for name in ("amount", "date", "money", "reason")},
     },
 }  # fmt: skip
 """Which columns of a table join the products of its run, and what they are called there."""
@@ -97,6 +114,8 @@ class DerivedTables:
         run_id = run if isinstance(run, str) else run.id
         kind = name.removeprefix("category_")
         command = "" if kind == "elasticity" else f", or `shelfwise {kind} --run {run_id}`"
+        if kind in QUESTIONS:
+            command = f", or `shelfwise decide {kind} --run {run_id}`"
         raise NotFoundError(
             f"Nobody has made {name.replace('_', ' ')} of run {run_id} yet.",
             f"POST /v1/runs/{run_id}/{kind}{command}.",
@@ -109,15 +128,21 @@ class DerivedTables:
         *,
         out_of_stock: Any = None,
         horizon: int = HORIZON,
+        policy: Mapping[str, Any] | None = None,
+        tables: Mapping[str, Any] | None = None,
+        since: str | Run | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> list[Derived]:
-        """Make trends, a forecast or elasticities of a run, instead of those made before.
+        """Make trends, a forecast, elasticities or decisions of a run, instead of those before.
 
         Args:
-            run: A run that was made of order lines.
+            run: A run; for all but decisions one that was made of order lines.
             kind: What to make. Trends are also made by category, where there are any.
             out_of_stock: Days on which products could not be bought; see `weekly`.
             horizon: Weeks of a forecast.
+            policy: The settings of decisions, as plain values.
+            tables: What decisions take beside the products, such as receipts.
+            since: For changes, the run that this one is compared with.
             progress: Called now and then with the share of a forecast that is done.
 
         Raises:
@@ -126,6 +151,8 @@ class DerivedTables:
             MissingExtraError: A forecast needs statsforecast.
         """
         run = self._runs.get(run) if isinstance(run, str) else run
+        if kind in QUESTIONS:
+            return self._decide(run, kind, policy, tables or {}, since, progress)
         weeks = weekly(self._runs.weeks(run), out_of_stock=out_of_stock)
         about = {"weeks_out_of_stock": 0 if weeks.masked is None else weeks.masked.height}
         if kind == "forecast":
@@ -135,6 +162,57 @@ class DerivedTables:
         except FileNotFoundError as error:
             raise _deleted(run) from error
         return self._put(run, made, about)
+
+    def evidence(self, run: str | Run = LATEST) -> Evidence:
+        """What decisions about a run rest on: its products, its weeks, what was made of them."""
+        run = self._runs.get(run) if isinstance(run, str) else run
+        products = identified(self._runs.products(run).collect())
+        return Evidence(
+            products,
+            run.as_of,
+            days_of(products),
+            self._runs.weeks(run) if self._runs.has_weeks(run) else None,
+            {table.name: table.scan().collect() for table in self.all(run) if table.name in KINDS},
+            run.model,
+        )
+
+    def _decide(
+        self,
+        run: Run,
+        kind: Kind,
+        policy: Mapping[str, Any] | None,
+        tables: Mapping[str, Any],
+        since: str | Run | None,
+        progress: Callable[[float], None] | None,
+    ) -> list[Derived]:
+        question = QUESTIONS[kind]
+        question.settings(policy)  # What is wrong with it is said before anything is made.
+        if self._runs.has_weeks(run):
+            there = {table.name for table in self.all(run)}
+            for name in question.uses:
+                if name not in there:
+                    with suppress(MissingExtraError):  # The section says what it lacks then.
+                        self.make(run, name, progress=progress)  # type: ignore[arg-type]
+        compared = self._before(run, since) if question.compares else []
+        before = [self.evidence(one) for one in compared]
+        section = question.answer(self.evidence(run), policy, since=before, **tables)
+        about = section.to_dict() | {"policy": dict(policy or {})}
+        del about["rows"]
+        if compared:
+            about["since"] = compared[-1].id
+        about = msgspec.json.decode(msgspec.json.encode(about))  # With dates as text.
+        return self._put(run, {kind: section.rows}, about)
+
+    def _before(self, run: Run, since: str | Run | None) -> list[Run]:
+        """The run that one is compared with, last, and the two before it of the same source."""
+        if since is None:
+            raise InputError("Nobody says since when.", "Name the run to compare with: since.")
+        found = self._runs.get(since) if isinstance(since, str) else since
+        if found.id == run.id:
+            raise InputError(f"Run {run.id} is compared with itself.", "Name another run.")
+        older, _ = self._runs.newest(EARLIER_SEEN, after=found.id)
+        same = [one for one in older if one.source == found.source and one.id != run.id]
+        return [*reversed(same[:EARLIER]), found]
 
     def beside(self, run: str | Run = LATEST) -> "Beside":
         """What was made of a run, as it joins the products."""

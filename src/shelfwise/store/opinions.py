@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from shelfwise.cells import complaint
 from shelfwise.columns import COLUMN, Column
 from shelfwise.errors import InputError, NotFoundError, excerpt
-from shelfwise.insights.decisions import ACTIONS
+from shelfwise.insights.decisions import ACTIONS, Quantity
 from shelfwise.model import TIERS
 from shelfwise.store.database import Database, new_id, now
 from shelfwise.store.query import MARK, value_of_product
@@ -25,6 +25,11 @@ from shelfwise.store.runs import Run, Runs
 from shelfwise.store.schema import REASON_LETTERS, decisions, runs, tier_overrides
 
 VERDICTS = ("accepted", "dismissed")
+ANSWER = (
+    Quantity("verdict", "", f"What somebody answered: {' or '.join(VERDICTS)}.", kind=pl.String),
+    Quantity("verdict_reason", "", "Why they answered so.", kind=pl.String),
+)
+"""The columns that answers add to proposals."""
 _LOCATION = replace(COLUMN["location"], required=True)
 _REASON = Column("reason", "text", "Why.", "", required=True, max_length=REASON_LETTERS)
 
@@ -315,6 +320,24 @@ class Decisions(_Opinions[Decision]):
             product_id, location, reason, run, (None, last_day),
             action=action, verdict=verdict, who=who[:200], run_id=known,
         )  # fmt: skip
+
+    def state(self) -> int:
+        """How many there are: no new one leaves it as it is."""
+        with self._database.read() as connection:
+            count = sa.select(sa.func.count()).select_from(self._table)
+            return int(connection.execute(count).scalar_one())
+
+    def answered(self, rows: pl.LazyFrame, day: dt.date) -> pl.LazyFrame:
+        """Proposals (product_id, action) with the answers that count that day: ANSWER."""
+        keys = ("product_id", "action")
+        given = [
+            (one.product_id, one.action, one.verdict, one.reason)
+            for one in self.on(day)
+            if one.location is None
+        ]
+        names = [*keys, *(column.name for column in ANSWER)]
+        answers = pl.DataFrame(given, schema=dict.fromkeys(names, pl.String), orient="row")
+        return rows.join(answers.lazy(), on=keys, how="left", maintain_order="left")
 
 
 def _after(newest: str | None) -> str:

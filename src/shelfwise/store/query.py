@@ -23,8 +23,9 @@ FILTERS = {
     "cluster": "cluster",
     "abc_class": "abc_class",
     "trend": "trend",
+    "action": "action",
 }
-"""Name of a filter -> the column that must have its value."""
+"""Name of a filter -> the column that must have its value; any other is called the same."""
 MARK = "tier_override"
 """The column with the tiers that people have set; no file has it, `Overrides.marked` adds it."""
 
@@ -47,7 +48,9 @@ class Query:
     @property
     def reads(self) -> set[str]:
         """The columns that it filters or orders by."""
-        columns = {FILTERS[name] for name in self.equal} | {(self.sort or "").removeprefix("-")}
+        columns = {FILTERS.get(name, name) for name in self.equal} | {
+            (self.sort or "").removeprefix("-")
+        }
         return columns | ({MARK} if self.overridden else set())
 
 
@@ -126,7 +129,7 @@ def _looked_up(key: pl.Expr, values: Mapping[Any, Any], kind: type[pl.DataType])
 def _filtered(products: pl.LazyFrame, query: Query) -> pl.LazyFrame:
     columns = products.collect_schema()
     for name, value in query.equal.items():
-        column = FILTERS[name]
+        column = FILTERS.get(name, name)
         if column not in columns:
             raise InputError(f"There is no column {column} here.", "Leave the filter out.")
         products = products.filter(pl.col(column).cast(pl.String) == value)

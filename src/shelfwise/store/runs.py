@@ -263,11 +263,13 @@ class Runs:
             return pl.DataFrame(schema=_REJECTED)
         return pl.read_parquet(self._results.must_exist(name))
 
+    def has_weeks(self, run: Run) -> bool:
+        """Whether a run was made of order lines, and keeps their weekly sums."""
+        return self._weeks_row(run) is not None
+
     def must_have_weeks(self, run: Run) -> Mapping[Any, Any]:
         """What the database knows of a run's weekly sums; InputError where it has none."""
-        place = (derived_tables.c.run_id == run.id) & (derived_tables.c.name == WEEKS)
-        with self._database.read() as connection:
-            row = connection.execute(sa.select(derived_tables).where(place)).mappings().first()
+        row = self._weeks_row(run)
         if row is None:
             raise InputError(
                 f"Run {run.id} has no weeks: it was not made of order lines by product, or they "
@@ -276,6 +278,11 @@ class Runs:
                 "`shelfwise analyze --sales FILE --save`.",
             )
         return row
+
+    def _weeks_row(self, run: Run) -> Mapping[Any, Any] | None:
+        place = (derived_tables.c.run_id == run.id) & (derived_tables.c.name == WEEKS)
+        with self._database.read() as connection:
+            return connection.execute(sa.select(derived_tables).where(place)).mappings().first()
 
     def weeks(self, run: str | Run = LATEST) -> Weekly:
         """The weekly sums of a run that was made of order lines.

@@ -1,0 +1,141 @@
+"""Decisions of kept runs over HTTP, with a real server and worker; answers are remembered."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+import pytest
+from doors import DATABASES, LiveDoor, database_of, serving
+from test_v1_jobs import CSV, over, send, upload, written
+from test_v1_runs import get
+
+from kinds import sold
+from shelfwise.insights.sections import QUESTIONS
+
+LINES, CATALOG = sold()
+STOCKED = [
+    row | {"unit_cost": 4.0, "lead_time_days": 14, "supplier": f"S{n % 4}",
+           "stock": 0 if n % 3 == 0 else 40 if n % 3 == 1 else 90_000}
+    for n, row in enumerate(CATALOG)
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def working(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveDoor]:
+    home = tmp_path_factory.mktemp("deciding")
+    with serving(home, "--worker", SHELFWISE_DATABASE_URL=database_of(request)) as door:
+        yield door
+
+
+def analyzed(door: LiveDoor, lines: list[dict[str, Any]]) -> str:
+    """A run of uploaded order lines with a catalogue and stock."""
+    places = [upload(door, written(rows, "write_csv"), CSV).json()["id"]
+              for rows in (lines, STOCKED)]  # fmt: skip
+    known = {"upload": places[1]}
+    asked = {"source": {"upload": places[0]}, "sales": {"catalog": known, "stock": known}}
+    job = over(door, send(door, "POST", "/v1/runs", asked))
+    assert job["state"] == "succeeded", job
+    return str(job["run_id"])
+
+
+@pytest.fixture(scope="module")
+def run(working: LiveDoor) -> str:
+    return analyzed(working, LINES)
+
+
+def decided(door: LiveDoor, run: str, section: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    job = over(door, send(door, "POST", f"/v1/runs/{run}/{section}", body))
+    assert (job["state"], job["what"], job["run_id"]) == ("succeeded", section, run), job
+    rows: list[dict[str, Any]] = get(door, f"/v1/runs/{run}/{section}.json").ok()["data"]
+    return rows
+
+
+@pytest.mark.parametrize("section", [n for n, q in QUESTIONS.items() if not q.compares])
+def test_every_section_is_decided_with_its_columns(
+    section: str, working: LiveDoor, run: str
+) -> None:
+    rows = decided(working, run, section, {})
+    names = [column.name for column in QUESTIONS[section].columns]
+    assert list(rows[0])[: len(names)] == names
+    about = {one["name"]: one["about"] for one in get(working, f"/v1/runs/{run}/derived").ok()[
+        "data"]}[section]  # fmt: skip
+    assert about["section"] == section
+    assert {"withheld", "assumptions", "summary", "policy"} <= set(about)
+    sheet = get(working, f"/v1/runs/{run}/{section}.csv").body.decode().splitlines()
+    assert sheet[0].split(",")[: len(names)] == names
+
+
+def test_inventory_joins_the_products_and_is_filtered(working: LiveDoor, run: str) -> None:
+    decided(working, run, "inventory", {"policy": {"review_days": 14}})
+    reorder = get(working, f"/v1/runs/{run}/inventory.json?action=reorder&sort=-money").ok()["data"]
+    assert reorder
+    assert all(row["reason"] and row["amount"] > 0 and row["date"] for row in reorder)
+    products = get(working, f"/v1/runs/{run}/products.json").ok()["data"]
+    shown = {row["product_id"]: row["action"] for row in products}
+    assert {row["product_id"] for row in reorder} == {
+        product for product, action in shown.items() if action == "reorder"
+    }
+
+
+def test_an_answer_is_shown_there_and_in_the_next_run(working: LiveDoor, run: str) -> None:
+    clear = next(r for r in decided(working, run, "inventory", {}) if r["action"] == "clear")
+    before = get(working, f"/v1/runs/{run}/inventory.json")
+    said = send(working, "POST", "/v1/decisions", {
+        "product_id": clear["product_id"], "action": "clear", "verdict": "dismissed",
+        "reason": "Christmas is coming", "run_id": run,
+    })  # fmt: skip
+    assert said.status == 201, said.body
+    after = get(working, f"/v1/runs/{run}/inventory.json?verdict=dismissed")
+    assert [row["product_id"] for row in after.ok()["data"]] == [clear["product_id"]]
+    again = get(working, f"/v1/runs/{run}/inventory.json")
+    assert again.headers["etag"] != before.headers["etag"]
+    later = analyzed(working, LINES)
+    rows = decided(working, later, "inventory", {})
+    told = {row["product_id"]: row["verdict"] for row in rows}
+    assert told[clear["product_id"]] == "dismissed"
+
+
+def test_two_runs_are_compared(working: LiveDoor, run: str) -> None:
+    dearer = [line | {"unit_price": line["unit_price"] * 2} if line["product_id"] == 101 else line
+              for line in LINES]  # fmt: skip
+    later = analyzed(working, dearer)
+    rows = decided(working, later, "changes", {"since": run})
+    one = {row["product_id"]: row for row in rows}["101"]
+    assert one["price"] == pytest.approx(one["revenue_before"])
+    job = over(working, send(working, "POST", f"/v1/runs/{later}/changes", {"since": later}))
+    assert job["state"] == "failed"
+    assert "compared with itself" in json.dumps(job)
+
+
+@pytest.mark.parametrize(
+    ("section", "body", "status", "told"),
+    [
+        ("inventory", {"policy": {"review_days": "often"}}, 422, "review_days"),
+        ("inventory", {"policy": {"revew_days": 7}}, 422, "revew_days"),
+        ("portfolio", {"receipts": {"upload": "a"}}, 422, "receipts"),
+        ("changes", {}, 422, "since"),
+        ("suppliers", {"receipts": {"upload": "none"}}, 404, "none"),
+        ("weather", {}, 404, ""),
+    ],
+)
+def test_what_is_wrong_is_named_before_anything_is_done(
+    section: str, body: dict[str, Any], status: int, told: str, working: LiveDoor, run: str
+) -> None:
+    refused = send(working, "POST", f"/v1/runs/{run}/{section}", body)
+    assert refused.status == status
+    assert told in refused.body.decode()
+
+
+def test_products_without_order_lines_are_decided_too(working: LiveDoor) -> None:
+    rows = [{"product_id": n, "name": f"P{n}", "price": 5.0, "units_sold": 10 * n, "stock": 30}
+            for n in range(1, 9)]  # fmt: skip
+    given = upload(working, written(rows, "write_csv"), CSV).json()["id"]
+    asked = {"source": {"upload": given}, "period_days": 30}
+    run = str(over(working, send(working, "POST", "/v1/runs", asked))["run_id"])
+    decided(working, run, "inventory", {})
+    about = get(working, f"/v1/runs/{run}/derived").ok()["data"][0]["about"]
+    assert any("order" in one["what"] for one in about["withheld"])
+    assert pl.DataFrame(about["withheld"]).columns == ["what", "why", "needs"]

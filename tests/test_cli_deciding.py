@@ -1,0 +1,182 @@
+"""shelfwise decide, compare and decision: what they print, write, keep and refuse."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+import shelfwise
+from kinds import sold
+from shelfwise import cli
+from shelfwise.errors import InputError, NotFoundError
+from shelfwise.store import Store
+
+LINES, CATALOG = sold()
+STOCKED = [
+    row | {"unit_cost": 4.0, "lead_time_days": 14, "stock": 0 if n % 3 == 0 else 40 if n % 3 == 1
+           else 90_000, "supplier": f"S{n % 4}"}
+    for n, row in enumerate(CATALOG)
+]  # fmt: skip
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.chdir(tmp_path)
+    pl.DataFrame(LINES).write_parquet("lines.parquet")
+    pl.DataFrame(STOCKED).write_csv("catalog.csv")
+
+    def invoke(*arguments: str | Path) -> Any:
+        return CliRunner().invoke(cli.app, list(map(str, arguments)), catch_exceptions=False)
+
+    return invoke
+
+
+SALES = ("--sales", "lines.parquet", "--catalog", "catalog.csv", "--stock", "catalog.csv")
+
+
+@pytest.fixture
+def run(call: Callable[..., Any]) -> str:
+    """A run that is kept; its id."""
+    assert call("analyze", *SALES, "--save", "-o", "scored.csv").exit_code == 0
+    with Store() as store:
+        return store.runs.get("latest").id
+
+
+def test_decisions_are_shown_with_reasons_and_what_is_not_told(call: Callable[..., Any]) -> None:
+    shown = call("decide", "inventory", *SALES)
+    assert shown.exit_code == 0, shown.output
+    for word in ("What to reorder, and what to clear?", "reorder", "clear", "Why"):
+        assert word in shown.output
+    assert "Not told: lost sales" in shown.output
+    assert "Assumed: " in shown.output
+
+
+def test_decisions_are_written_in_every_format(call: Callable[..., Any]) -> None:
+    written = call("decide", "inventory", *SALES, "-o", "orders.csv")
+    assert written.exit_code == 0, written.output
+    rows = pl.read_csv("orders.csv", infer_schema=False)
+    assert {"reorder", "clear"} <= set(rows["action"])
+    every = call("decide", "inventory", *SALES, "--all", "--format", "json")
+    told = json.loads(every.stdout)
+    assert told["section"] == "inventory"
+    assert len(told["rows"]) == len(CATALOG)
+    assert told["withheld"][0]["needs"]
+    assert call("decide", "inventory", *SALES, "-o", "sqlite:///d.db/orders").exit_code == 0
+
+
+def test_settings_come_from_a_file_and_from_options(call: Callable[..., Any]) -> None:
+    Path("policy.toml").write_text("review_days = 28\nservice_a = 0.9\n")
+
+    def amount(*more: str) -> float:
+        told = json.loads(call("decide", "inventory", *SALES, "--format", "json", *more).stdout)
+        return float(sum(r["amount"] for r in told["rows"] if r["action"] == "reorder"))
+
+    assert amount("--policy", "policy.toml") > amount()
+    assert amount("--policy", "policy.toml", "--set", "review_days=7") < amount(
+        "--policy", "policy.toml"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "told"),
+    [
+        (["--set", "revew_days=7"], InputError, "There is no setting 'revew_days'"),
+        (["--set", "review_days=often"], InputError, "review_days"),
+        (["--set", "review_days=-3"], InputError, "review_days"),
+        (["--policy", "none.toml"], NotFoundError, "none.toml"),
+        (["--policy", "catalog.csv"], InputError, "no TOML"),
+    ],
+)
+def test_settings_that_are_wrong_are_named(
+    arguments: list[str], error: type[Exception], told: str, call: Callable[..., Any]
+) -> None:
+    with pytest.raises(error, match=told):
+        call("decide", "inventory", *SALES, *arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["weather", "catalog.csv"],
+        ["changes", "catalog.csv"],
+        ["inventory"],
+        ["inventory", "catalog.csv", "--run", "latest"],
+        ["inventory", "catalog.csv", "--stock", "catalog.csv"],
+        ["portfolio", "catalog.csv", "--receipts", "catalog.csv"],
+        ["inventory", "catalog.csv", "--set", "review_days"],
+        ["inventory", "catalog.csv", "--as-of", "today"],
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    arguments: list[str], call: Callable[..., Any]
+) -> None:
+    assert call("decide", *arguments).exit_code == 2
+
+
+def test_what_somebody_dismissed_is_left_out_of_this_and_the_next_run(
+    call: Callable[..., Any], run: str
+) -> None:
+    def proposed(*more: str) -> list[dict[str, Any]]:
+        written = call("decide", "inventory", "--run", "latest", "--format", "json", *more)
+        rows: list[dict[str, Any]] = json.loads(written.stdout)["rows"]
+        return rows
+
+    first = next(row for row in proposed() if row["action"] == "clear")["product_id"]
+    answered = call("decision", "dismiss", first, "clear", "--reason", "Christmas is coming")
+    assert answered.exit_code == 0, answered.output
+    assert first not in {row["product_id"] for row in proposed() if row["action"] == "clear"}
+    assert call("analyze", *SALES, "--save", "-o", "scored.csv").exit_code == 0
+    assert first not in {row["product_id"] for row in proposed() if row["action"] == "clear"}
+    kept = {row["product_id"]: row for row in proposed("--all")}
+    assert kept[first]["verdict"] == "dismissed"
+    assert kept[first]["verdict_reason"] == "Christmas is coming"
+    assert "1 proposals are dismissed" in call("decide", "inventory", "--run", "latest").output
+    assert "Christmas is coming" in call("decision", "list").output
+    again = call("decision", "accept", first, "clear", "--reason", "after all")
+    assert again.exit_code == 0
+    assert first in {row["product_id"] for row in proposed() if row["action"] == "clear"}
+
+
+def test_labels_for_google_are_written(call: Callable[..., Any]) -> None:
+    written = call("decide", "marketing", *SALES, "--labels", "feed.csv", "-o", "lists.csv")
+    assert written.exit_code == 0, written.output
+    feed = pl.read_csv("feed.csv", infer_schema=False)
+    assert feed.columns == ["id", *(f"custom_label_{n}" for n in range(5))]
+    assert feed.height == len(CATALOG)
+    assert call("decide", "inventory", *SALES, "--labels", "feed.csv").exit_code == 2
+
+
+def test_two_runs_are_compared(call: Callable[..., Any], run: str) -> None:
+    pl.DataFrame([line | {"unit_price": line["unit_price"] * 2} if line["product_id"] == 101
+                  else line for line in LINES]).write_parquet("lines.parquet")  # fmt: skip
+    assert call("analyze", *SALES, "--save", "-o", "scored.csv").exit_code == 0
+    written = call("compare", run[:14], "latest", "--all", "--format", "json")
+    assert written.exit_code == 0, written.output
+    told = json.loads(written.stdout)
+    rows = {row["product_id"]: row for row in told["rows"]}
+    assert rows["101"]["price"] == pytest.approx(rows["101"]["revenue_before"])
+    assert told["summary"]["revenue"]["price"] == pytest.approx(rows["101"]["price"])
+    assert call("compare", run, "latest").exit_code == 0
+    with pytest.raises(InputError, match="compared with itself"):
+        call("compare", "latest", "latest")
+
+
+def test_the_library_asks_the_same_questions() -> None:
+    from shelfwise.insights import InventoryPolicy, decide
+
+    analysis = shelfwise.analyze(STOCKED_PRODUCTS, period=30)
+    plain = decide(analysis, "inventory", {"review_days": 7})
+    assert plain.rows.equals(decide(analysis, "inventory", InventoryPolicy(review_days=7)).rows)
+    with pytest.raises(InputError, match="no section 'changes'"):
+        decide(analysis, "changes")
+
+
+STOCKED_PRODUCTS = [
+    {"product_id": n, "name": f"P{n}", "price": 10.0 + n, "units_sold": 7 * n, "stock": 9}
+    for n in range(8)
+]
