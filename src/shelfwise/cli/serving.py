@@ -158,6 +158,7 @@ def demo(
         f"explain {products} 1001",
         f"analyze {products} --profile robust",
         f"trends {paths['order_lines']} --catalog {products}",
+        f"decide inventory --sales {paths['order_lines']} --catalog {products} --stock {products}",
     ):
         out.print(f"  {here} {command}", markup=False, highlight=False, soft_wrap=True)
     if no_serve:

@@ -21,6 +21,7 @@ from shelfwise.insights.decisions import (
     Section,
     Withheld,
     checked,
+    setting,
     table,
 )
 from shelfwise.insights.evidence import Evidence
@@ -29,11 +30,6 @@ from shelfwise.insights.marketing import stocked
 from shelfwise.insights.wording import money, number
 from shelfwise.sales.prices import LEVEL
 
-
-def _setting(description: str, **limits: Any) -> Any:
-    return msgspec.Meta(description=description, **limits)
-
-
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -41,57 +37,57 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 class CampaignPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a campaign may spend, on what, and what is left out of it."""
 
-    days: Annotated[int, _setting("Days that the campaign takes.", ge=1, le=365)] = 14
+    days: Annotated[int, setting("Days that the campaign takes.", ge=1, le=365)] = 14
     start: Annotated[
-        dt.date | None, _setting("Its first day; else the day after the last one that is known.")
+        dt.date | None, setting("Its first day; else the day after the last one that is known.")
     ] = None
     discounts: Annotated[
         tuple[Share, ...],
-        _setting("Shares of the price that may be taken off; one of them a product.", min_length=1),
+        setting("Shares of the price that may be taken off; one of them a product.", min_length=1),
     ] = (0.1, 0.2, 0.3)
     assumed_uplift: Annotated[
         Annotated[float, msgspec.Meta(ge=0)] | None,
-        _setting(
+        setting(
             "Units sold more at the largest discount, as a share (0.5 is half as many again), for "
             "products whose elasticity is not known; smaller discounts follow the same curve. It "
             "is your assumption, and stands beside every figure that rests on it."
         ),
     ] = None
     fixed_cost: Annotated[
-        float, _setting("What taking a product into the campaign costs, in money.", ge=0)
+        float, setting("What taking a product into the campaign costs, in money.", ge=0)
     ] = 0.0
     budget: Annotated[
         Annotated[float, msgspec.Meta(ge=0)] | None,
-        _setting("Money for price reductions and fixed costs; else no limit."),
+        setting("Money for price reductions and fixed costs; else no limit."),
     ] = None
     most_products: Annotated[
-        Count | None, _setting("Products in the campaign at most; null for no limit.")
+        Count | None, setting("Products in the campaign at most; null for no limit.")
     ] = 50
     category_cap: Annotated[
-        Count | None, _setting("Products of one category at most; else no limit.")
+        Count | None, setting("Products of one category at most; else no limit.")
     ] = None
     category_caps: Annotated[
-        dict[str, Count], _setting("The same for categories by name, instead of category_cap.")
+        dict[str, Count], setting("The same for categories by name, instead of category_cap.")
     ] = {}
     margin_floor: Annotated[
         float,
-        _setting(
+        setting(
             "Least margin of a unit at the campaign's price, as a share of that price.",
             ge=-10,
             lt=1,
         ),
     ] = 0.0
-    exclude: Annotated[tuple[str, ...], _setting("Ids of products that are left out.")] = ()
-    exclude_categories: Annotated[tuple[str, ...], _setting("Categories that are left out.")] = ()
+    exclude: Annotated[tuple[str, ...], setting("Ids of products that are left out.")] = ()
+    exclude_categories: Annotated[tuple[str, ...], setting("Categories that are left out.")] = ()
     promoted: Annotated[
-        dict[str, dt.date], _setting("Ids of products and the last day of their last promotion.")
+        dict[str, dt.date], setting("Ids of products and the last day of their last promotion.")
     ] = {}
     rest_days: Annotated[
-        int, _setting("Days after a promotion in which a product is left out.", ge=0, le=365)
+        int, setting("Days after a promotion in which a product is left out.", ge=0, le=365)
     ] = 28
     low_price: Annotated[
         float,
-        _setting(
+        setting(
             "A week whose mean price is lower by this share than the median of the 13 weeks "
             "before the days of rest counts as a promotion.",
             gt=0,
@@ -248,10 +244,10 @@ def _offered(facts: dict[str, Any], discounts: Floats, policy: CampaignPolicy) -
 def _limits(category: pl.Series, policy: CampaignPolicy) -> tuple[Any, Limits]:
     """The number of each product's category, and the limits; products without one are one."""
     names = category.unique().sort().to_list()
-    for setting in ("category_caps", "exclude_categories"):
-        if wrong := sorted(set(getattr(policy, setting)) - set(names)):
+    for name in ("category_caps", "exclude_categories"):
+        if wrong := sorted(set(getattr(policy, name)) - set(names)):
             raise InputError(
-                f"{setting} names {excerpt(wrong[0])}, and no product has that category.",
+                f"{name} names {excerpt(wrong[0])}, and no product has that category.",
                 "Give the names as the products have them.",
             )
     place = {name: at for at, name in enumerate(names)}

@@ -136,6 +136,11 @@ def table(columns: Sequence[Quantity], values: Mapping[str, Any]) -> pl.DataFram
     return pl.DataFrame(made)
 
 
+def setting(description: str, **limits: Any) -> Any:
+    """What a setting of a policy means, and between which limits it lies (`msgspec.Meta`)."""
+    return msgspec.Meta(description=description, **limits)
+
+
 def checked(policy: Policy) -> Policy:
     """The policy, once its values are within their bounds; InputError that names the wrong one."""
     try:

@@ -14,6 +14,7 @@ from shelfwise.insights.decisions import (
     Section,
     Withheld,
     checked,
+    setting,
     table,
 )
 from shelfwise.insights.evidence import Evidence
@@ -22,26 +23,22 @@ from shelfwise.insights.sellthrough import posterior
 from shelfwise.insights.wording import days, joined, money, number, percent
 
 
-def _setting(description: str, **limits: Any) -> Any:
-    return msgspec.Meta(description=description, **limits)
-
-
 class MarketingPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """When a product is fit to be shown, and what a hidden gem is."""
 
     days: Annotated[
-        int, _setting("Days that stock must last for a product to be shown.", ge=1, le=365)
+        int, setting("Days that stock must last for a product to be shown.", ge=1, le=365)
     ] = 14
     most_risk: Annotated[
-        float, _setting("A product with this risk of running out, or more, is not promoted.",
+        float, setting("A product with this risk of running out, or more, is not promoted.",
                         gt=0, le=1)
     ] = 0.2  # fmt: skip
     gem_share: Annotated[
-        float, _setting("A hidden gem is in this top share of its category by sell-through.",
+        float, setting("A hidden gem is in this top share of its category by sell-through.",
                         gt=0, le=0.5)
     ] = 0.2  # fmt: skip
     gem_level: Annotated[
-        float, _setting("The lower end of an interval of this probability lies above the mean of "
+        float, setting("The lower end of an interval of this probability lies above the mean of "
                         "its category.", ge=0.5, le=0.999)
     ] = 0.9  # fmt: skip
 
