@@ -119,8 +119,8 @@ def test_new_and_lost_products_have_causes_of_their_own() -> None:
         "1": ("kept", 0, 0), "2": ("gone", 0, -40), "3": ("started", 20, 0),
         "4": ("stopped", 0, -30), "5": ("new", 70, 0), "6": ("unsold", 0, 0),
     }  # fmt: skip
-    assert row(section, 5)["reason"] == "new, brings 70"
-    assert row(section, 2)["reason"] == "gone, brought 40"
+    assert row(section, 5)["reason"] == "new, brings 70.00"
+    assert row(section, 2)["reason"] == "gone, brought 40.00"
     assert row(section, 2)["score_change"] is None
 
 

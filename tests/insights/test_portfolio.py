@@ -191,7 +191,7 @@ def test_a_product_that_earns_little_and_loses_money_is_delisted() -> None:
     assert out["action"] == "delist"
     assert out["money"] == 7.5
     assert out["money_basis"] == "cost"
-    assert "loses 10.0 in the period: raise its price or take it out" in out["reason"]
+    assert "loses 10.00 in the period: raise its price or take it out" in out["reason"]
     assert "class C" in out["reason"]
     # The last of its kind stays: nobody would find anything in its place.
     alone = [*rows[:3], dict(rows[3], category="only")]

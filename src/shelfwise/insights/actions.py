@@ -9,6 +9,7 @@ import polars as pl
 from shelfwise.insights.evidence import Evidence
 from shelfwise.insights.reordering import FARTHEST
 from shelfwise.insights.stocking import NOTHING
+from shelfwise.insights.wording import joined, money, number
 
 if TYPE_CHECKING:
     from shelfwise.insights.inventory import InventoryPolicy
@@ -88,32 +89,32 @@ def _chosen(name: str, reorder: pl.Expr, over: pl.Expr, whole: pl.Expr) -> pl.Ex
 def _reasons(as_of: dt.date, policy: "InventoryPolicy") -> pl.Expr:
     """Why, in words; for products without an action, what keeps it from being told."""
     empty = pl.col("stock") <= 0
-    after, rate = _date("runs_out", as_of), _units(7 * pl.col("daily_demand"))
+    after, rate = _date("runs_out", as_of), number(7 * pl.col("daily_demand"))
     sells = pl.format("sells about {} a week", rate)
     gone = pl.when(empty).then(pl.format("sold out; {}", sells)).otherwise(
         pl.coalesce(pl.format("runs out about {}", after), sells))  # fmt: skip
     more = pl.format(
         "{} on order are counted, with them it runs out about {}",
-        _units(pl.col("on_order")), pl.coalesce(_date("runs_out_later", as_of), pl.lit("never")),
+        number(pl.col("on_order")), pl.coalesce(_date("runs_out_later", as_of), pl.lit("never")),
     )  # fmt: skip
     one = pl.when(pl.col("packs") == 1).then(pl.lit("pack")).otherwise(pl.lit("packs"))
     packs = pl.when(pl.col("pack") != 1).then(
-        pl.format(" ({} {})", _units(pl.col("packs")), one)).otherwise(pl.lit(""))  # fmt: skip
+        pl.format(" ({} {})", number(pl.col("packs")), one)).otherwise(pl.lit(""))  # fmt: skip
     today = pl.col("order_by") <= pl.lit(as_of)
     when = pl.when(today).then(pl.lit("today")).otherwise(
         pl.format("by {}", _date("order_by", as_of)))  # fmt: skip
     order = pl.format(
-        "order {}{} {}, it takes {} days to arrive", _units(pl.col("order_quantity")), packs, when,
+        "order {}{} {}, it takes {} days to arrive", number(pl.col("order_quantity")), packs, when,
         pl.col("lead_days").round(0).cast(pl.Int64),
     )  # fmt: skip
     order = pl.coalesce(
         order, pl.lit("order it; how much is withheld, since its lead time is not known")
     )
     too_late = pl.format("it may be gone before that ({} %)", _share("late"))
-    large = pl.format("the minimum order is {}, {} were needed", _units(pl.col("least")),
-                      _units(pl.col("need").ceil()))  # fmt: skip
-    loses = pl.format("each unit loses {}", (-pl.col("earns")).round(2).cast(pl.String))
-    reorder = _joined(
+    large = pl.format("the minimum order is {}, {} were needed", number(pl.col("least")),
+                      number(pl.col("need").ceil()))  # fmt: skip
+    loses = pl.format("each unit loses {}", money(-pl.col("earns")))
+    reorder = joined(
         gone,
         pl.when(pl.col("on_order") > 0).then(more),
         order,
@@ -133,11 +134,11 @@ def _reasons(as_of: dt.date, policy: "InventoryPolicy") -> pl.Expr:
     too_much = pl.format(
         "{}; {} weeks hardly sell more than {}, so {} of {} are too many",
         weeks, pl.col("span").round(0).cast(pl.Int64),
-        _units(pl.col("stock") - pl.col("overstock_units")),
-        _units(pl.col("overstock_units")), _units(pl.col("stock")),
+        number(pl.col("stock") - pl.col("overstock_units")),
+        number(pl.col("overstock_units")), number(pl.col("stock")),
     )  # fmt: skip
     coming = pl.when(pl.col("on_order") > 0).then(
-        pl.format("{} more are on order: cancel them if you can", _units(pl.col("on_order")))
+        pl.format("{} more are on order: cancel them if you can", number(pl.col("on_order")))
     )
     before = pl.format("before, one week in {} had a sale",
                        (pl.col("interval") / 7).round(1).cast(pl.String))  # fmt: skip
@@ -146,16 +147,16 @@ def _reasons(as_of: dt.date, policy: "InventoryPolicy") -> pl.Expr:
                   pl.col("silent").cast(pl.Int64)),
         pl.format("never sold in {} days", pl.col("silent").cast(pl.Int64)),
     )  # fmt: skip
-    dead = _joined(silence, before, pl.format("{} in stock", _units(pl.col("stock"))), coming)
-    leave = _joined(
+    dead = joined(silence, before, pl.format("{} in stock", number(pl.col("stock"))), coming)
+    leave = joined(
         pl.lit("discontinued: order no more"),
         pl.when(empty).then(pl.lit("sold out")).otherwise(
-            pl.format("{} left", _units(pl.col("stock")))),
+            pl.format("{} left", number(pl.col("stock")))),
         pl.when(pl.col("dead")).then(silence).when(~empty).then(
             pl.format("they last until about {}", after)),
         coming,
     )  # fmt: skip
-    new = _joined(
+    new = joined(
         pl.format("new since {}: too early to judge, look again on {}",
                   _date("launched", as_of), _date("judged", as_of)),
         pl.when(pl.col("daily_demand").is_not_null()).then(sells),
@@ -166,13 +167,13 @@ def _reasons(as_of: dt.date, policy: "InventoryPolicy") -> pl.Expr:
         pl.when(pl.col("action") == "run_out").then(leave)
         .when(pl.col("action") == "watch").then(new)
         .when((pl.col("action") == "clear") & pl.col("dead")).then(dead)
-        .when(pl.col("action") == "clear").then(_joined(too_much, coming, _season()))
+        .when(pl.col("action") == "clear").then(joined(too_much, coming, _season()))
         .when(pl.col("action") == "reorder").then(reorder)
-        .when(pl.col("asleep")).then(_joined(pl.lit("none in stock"), silence, pl.lit(
+        .when(pl.col("asleep")).then(joined(pl.lit("none in stock"), silence, pl.lit(
             "whether it would still sell is not known")))
         .when(empty & (pl.col("on_order") > 0) & pl.col("reorder_point").is_not_null())
         .then(pl.format("sold out, but the {} on order are enough: see that they come",
-                        _units(pl.col("on_order"))))
+                        number(pl.col("on_order"))))
         .when(pl.col("stock").is_null()).then(pl.lit("withheld: its stock is not known"))
         .when(pl.col("daily_demand").is_null()).then(pl.lit("withheld: its demand is not known"))
         .when(pl.col("reorder_point").is_null())
@@ -188,7 +189,7 @@ def _season() -> pl.Expr:
     )
     return pl.when(far).then(
         pl.format("the coming {} weeks sold {} a year ago, {} are expected",
-                  pl.col("span").round(0).cast(pl.Int64), _units(then), _units(now.round(0)))
+                  pl.col("span").round(0).cast(pl.Int64), number(then), number(now.round(0)))
     )  # fmt: skip
 
 
@@ -211,14 +212,14 @@ def _snapshot(frame: pl.DataFrame, known: Evidence, policy: "InventoryPolicy") -
     rule = "rule for a snapshot, without dates: "
     too_little = pl.format(
         rule + "sells out within the period at its rate: {} sold, {} in stock and on order",
-        _units(sold), _units(position),
+        number(sold), number(position),
     )  # fmt: skip
     too_much = pl.format(
         rule + "more than four periods of stock: {} sold, {} in stock",
-        _units(sold), _units(pl.col("stock")),
+        number(sold), number(pl.col("stock")),
     )  # fmt: skip
-    leave = _joined(pl.lit("discontinued: order no more"),
-                    pl.format("{} left", _units(pl.col("stock"))))  # fmt: skip
+    leave = joined(pl.lit("discontinued: order no more"),
+                    pl.format("{} left", number(pl.col("stock"))))  # fmt: skip
     action = pl.col("action")
     return frame.select(
         "action",
@@ -236,19 +237,6 @@ def _snapshot(frame: pl.DataFrame, known: Evidence, policy: "InventoryPolicy") -
         .when(pl.col("stock").is_null()).then(pl.lit("withheld: its stock is not known"))
         .alias("reason"),
     )  # fmt: skip
-
-
-def _joined(*parts: pl.Expr) -> pl.Expr:
-    """Those parts of a sentence that are there."""
-    return pl.concat_str(*parts, separator="; ", ignore_nulls=True)
-
-
-def _units(number: pl.Expr) -> pl.Expr:
-    """A number of units as people write it: 12, 3.7."""
-    rounded = number.round(1)
-    whole = rounded == rounded.floor()
-    return pl.when(whole).then(rounded.cast(pl.Int64).cast(pl.String)).otherwise(
-        rounded.cast(pl.String))  # fmt: skip
 
 
 def _share(name: str) -> pl.Expr:

@@ -22,6 +22,7 @@ from shelfwise.insights.sides import (
     tier_parts,
     unit_parts,
 )
+from shelfwise.insights.wording import money, number
 from shelfwise.model import TIERS
 
 
@@ -224,14 +225,14 @@ def _reasoned(rows: pl.DataFrame, policy: ChangesPolicy) -> pl.DataFrame:
     units = (pl.col("q_value") <= policy.false_share).fill_null(False)
     moved = pl.col("moved").fill_null(False)
     kind = pl.col("status")
-    units_told = [_number(f"units_{when}") for when in ("before", "after")]
+    units_told = [number(pl.col(f"units_{when}")) for when in ("before", "after")]
     sure = pl.when(pl.col("reason") == "sure").then(
         pl.format("{} % sure", (pl.col("p_tier") * 100).round(0).cast(pl.Int64))
     ).otherwise("reason")  # fmt: skip
     told = [
-        pl.when(kind == "new").then(pl.format("new, brings {}", _number("revenue_after"))),
+        pl.when(kind == "new").then(pl.format("new, brings {}", money(pl.col("revenue_after")))),
         pl.when(kind == "gone").then(
-            pl.format("gone, brought {}", _number("revenue_before"))
+            pl.format("gone, brought {}", money(pl.col("revenue_before")))
         ),
         pl.when(moved).then(
             pl.format("from {} to {}, {}", "settled_before", "settled_after", sure)
@@ -242,10 +243,6 @@ def _reasoned(rows: pl.DataFrame, policy: ChangesPolicy) -> pl.DataFrame:
         really_changed=kind.is_in(["new", "gone"]) | moved | units,
         reason=pl.concat_str(told, separator="; ", ignore_nulls=True).replace("", None),
     )
-
-
-def _number(name: str) -> pl.Expr:
-    return pl.col(name).round(2).cast(pl.String).str.strip_suffix(".0")
 
 
 def _assumptions(

@@ -23,6 +23,7 @@ from shelfwise.insights.decisions import (
 )
 from shelfwise.insights.evidence import Evidence, Floats
 from shelfwise.insights.inventory import USUAL, InventoryPolicy, inventory
+from shelfwise.insights.wording import money
 from shelfwise.sales.reading import collected, opened
 
 Mask = NDArray[np.bool_]
@@ -257,8 +258,8 @@ def _reason() -> pl.Expr:
     """The reason of the inventory, and what the supplier's minimum or the cash make of it."""
     short = pl.format(
         "the order to {} is {}, below its minimum of {}", "supplier",
-        pl.col("supplier_money").round(2).cast(pl.String),
-        pl.col("supplier_minimum").round(2).cast(pl.String),
+        money(pl.col("supplier_money")),
+        money(pl.col("supplier_minimum")),
     )  # fmt: skip
     more = (
         pl.when(pl.col("chosen") & ~pl.col("minimum_met")).then(short)

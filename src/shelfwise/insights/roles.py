@@ -19,6 +19,7 @@ from shelfwise.insights.assortment import (
 from shelfwise.insights.decisions import Withheld
 from shelfwise.insights.evidence import Evidence, Floats
 from shelfwise.insights.inventory import inventory
+from shelfwise.insights.wording import money
 
 if TYPE_CHECKING:
     from shelfwise.insights.portfolio import PortfolioPolicy
@@ -233,11 +234,11 @@ def delisted(
         pl.when(falls).then(_moves()),
         pl.when(loses).then(
             pl.format("loses {} in the period: raise its price or take it out",
-                      pl.col("margin").abs().round(2))
+                      money(pl.col("margin").abs()))
         ),
         pl.when(tail).then(pl.format("class {}: {} % of the whole", "abc", percent)),
         pl.when(pl.col("freed") > 0).then(
-            pl.format("frees {} of stock at {}", pl.col("freed").round(2), "basis")
+            pl.format("frees {} of stock at {}", money(pl.col("freed")), "basis")
         ),
     ]  # fmt: skip
     stocked = pl.col("freed").is_not_null()

@@ -1,30 +1,41 @@
-"""How reasons write numbers: 12, 3.7, 14.50, 1 day, 20 %."""
+"""How reasons write numbers: 1,200, 3.7, 14.50, 1 day, 20 %."""
 
 import polars as pl
 
 
 def number(value: pl.Expr) -> pl.Expr:
-    """Up to one decimal, none where it is 0.
+    """Up to one decimal, none where it is 0, with commas between thousands.
 
     Example:
-        >>> pl.DataFrame({"n": [12.0, 3.71]}).select(number(pl.col("n")))["n"].to_list()
-        ['12', '3.7']
+        >>> pl.DataFrame({"n": [1200.0, -3.71]}).select(number(pl.col("n")))["n"].to_list()
+        ['1,200', '-3.7']
     """
-    return value.round(1).cast(pl.String).str.strip_suffix(".0")
+    tenths = (10 * value.abs()).round(0).cast(pl.Int64, strict=False)
+    rest = pl.when(tenths % 10 > 0).then(pl.format(".{}", tenths % 10)).otherwise(pl.lit(""))
+    return pl.format("{}{}{}", _sign(value, tenths), _grouped(tenths // 10), rest).alias("n")
 
 
 def money(value: pl.Expr) -> pl.Expr:
-    """Two decimals.
+    """Two decimals, with commas between thousands.
 
     Example:
-        >>> pl.DataFrame({"n": [14.5, -0.049]}).select(money(pl.col("n")))["n"].to_list()
-        ['14.50', '-0.05']
+        >>> pl.DataFrame({"n": [14000.5, -0.049]}).select(money(pl.col("n")))["n"].to_list()
+        ['14,000.50', '-0.05']
     """
-    cents = (100 * value.abs()).round(0).cast(pl.Int64)
-    sign = pl.when((value < 0) & (cents > 0)).then(pl.lit("-")).otherwise(pl.lit(""))
-    return pl.format(
-        "{}{}.{}", sign, cents // 100, (cents % 100).cast(pl.String).str.zfill(2)
-    ).alias("n")
+    cents = (100 * value.abs()).round(0).cast(pl.Int64, strict=False)
+    rest = (cents % 100).cast(pl.String).str.zfill(2)
+    return pl.format("{}{}.{}", _sign(value, cents), _grouped(cents // 100), rest).alias("n")
+
+
+def _sign(value: pl.Expr, shown: pl.Expr) -> pl.Expr:
+    """The minus of what is not shown as 0."""
+    return pl.when((value < 0) & (shown > 0)).then(pl.lit("-")).otherwise(pl.lit(""))
+
+
+def _grouped(whole: pl.Expr) -> pl.Expr:
+    """A whole number of 0 or more, with commas between thousands."""
+    backwards = whole.cast(pl.String).str.reverse().str.replace_all(r"(\d{3})", "${1},")
+    return backwards.str.strip_suffix(",").str.reverse()
 
 
 def percent(value: pl.Expr) -> pl.Expr:
