@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 import shelfwise
 from kinds import sold
 from shelfwise import cli
+from shelfwise.cli import deciding
 from shelfwise.errors import InputError, NotFoundError
+from shelfwise.insights.sections import QUESTIONS
 from shelfwise.store import Store
 
 LINES, CATALOG = sold()
@@ -164,6 +166,10 @@ def test_two_runs_are_compared(call: Callable[..., Any], run: str) -> None:
     assert call("compare", run, "latest").exit_code == 0
     with pytest.raises(InputError, match="compared with itself"):
         call("compare", "latest", "latest")
+
+
+def test_the_command_line_asks_all_questions() -> None:
+    assert [n for n, q in QUESTIONS.items() if not q.compares] == list(deciding.SECTIONS)
 
 
 def test_the_library_asks_the_same_questions() -> None:

@@ -13,6 +13,7 @@ from test_v1_jobs import BODY, CSV
 
 import shelfwise
 from kinds import shop, sold
+from shelfwise.insights.sections import QUESTIONS
 from shelfwise.service.headers import ANSWERED, ASKED, KEY_HEADERS
 from shelfwise.service.openapi import document
 from shelfwise.settings import load_settings
@@ -89,8 +90,9 @@ def walk(ask: Walker, folder: Path, run: str) -> None:
         ask("post", "/v1/decisions", product | {"action": "reorder", "verdict": "accepted"})
     place = {"source": {"place": str(folder / "shop.csv")}}
     job = ask("post", "/v1/runs", place, headers=key).json()["id"]
-    for kind in ("trends", "forecast", "elasticity"):
-        ask("post", f"/v1/runs/{{run_id}}/{kind}", {}, run_id=run)
+    for kind in ("trends", "forecast", "elasticity", *QUESTIONS):
+        body = {"since": skipping} if kind == "changes" else {}
+        ask("post", f"/v1/runs/{{run_id}}/{kind}", body, run_id=run)
     ask("post", "/v1/schedules", {"name": "often", "cron": "0 6 * * 1", "run": place})
     ask("post", "/v1/schedules/{name}/trigger", name="often")
     ask("patch", "/v1/schedules/{name}", {"active": False}, name="often")

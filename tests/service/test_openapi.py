@@ -219,7 +219,19 @@ def is_no_plain_json(case: Any) -> bool:
     """Bytes of CSV or Parquet have no schema here; and 30.0 is no whole number for us."""
     values = case.body.values() if isinstance(case.body, dict) else ()
     other = case.media_type not in (None, "application/json")
-    return other or any(isinstance(value, float) for value in values)
+    policy = case.body.get("policy") if isinstance(case.body, dict) else None
+    settings_ = policy.values() if isinstance(policy, dict) else ()
+    # A setting that is a number may well be 0.5; where it is a whole one, 30.0 is refused.
+    whole = any(_has_whole_float(value) for value in settings_)
+    return other or whole or any(isinstance(value, float) for value in values)
+
+
+def _has_whole_float(value: Any) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return any(map(_has_whole_float, value))
+    return isinstance(value, float) and value.is_integer()
 
 
 def mends(case: Any) -> bool:

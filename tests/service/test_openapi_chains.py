@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from kinds import shop
 from postgresql import Server, drop_database, new_database
+from shelfwise.insights.sections import QUESTIONS
 from shelfwise.service import close, create_app
 from shelfwise.settings import load_settings
 
@@ -198,9 +199,11 @@ def chain(paths: str, filled: Filled) -> Any:
     return Chain
 
 
+DECIDING = f"/v1/runs/[{{]run_id[}}]/({'|'.join(QUESTIONS)})"
+"""Doors that are alike, and would take the steps of the others."""
 CHAINS: dict[str, tuple[str, set[str]]] = {
-    "runs": ("^/v1/(runs|history)|analysis", {"get_run", "change_run"}),
-    "models": ("^/v1/(models|runs/)", {"get_model", "point_alias"}),
+    "runs": (f"^(?!{DECIDING})/v1/(runs|history)|analysis", {"get_run", "change_run"}),
+    "models": (f"^(?!{DECIDING})/v1/(models|runs/)", {"get_model", "point_alias"}),
     "uploads": ("^/v1/(uploads|runs|jobs)", {"get_upload", "get_job"}),
     "schedules": ("^/v1/(schedules|jobs)", {"get_schedule", "trigger_schedule"}),
     "keys": ("^/v1/(keys|audit)", {"rotate_key", "revoke_key"}),

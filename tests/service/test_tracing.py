@@ -209,13 +209,13 @@ def started(home: Path, first: str = "", **variables: str) -> tuple[str, str]:
 
 
 def test_without_a_collector_nothing_of_it_is_loaded_or_run(tmp_path: Path) -> None:
-    assert started(tmp_path) == ("2", "")
+    assert started(tmp_path) == ("3", "")
 
 
 def test_without_the_extra_the_service_runs_and_says_so(tmp_path: Path) -> None:
     absent = "sys.modules['opentelemetry'] = None"
     endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
     said, complaint = started(tmp_path, absent, **endpoint)
-    assert said == "2 opentelemetry"
+    assert said == "3 opentelemetry"
     assert "pip install 'shelfwise[otel]'" in complaint
     assert "Traceback" not in complaint

@@ -266,7 +266,7 @@ def test_a_run_that_is_deleted_meanwhile_is_no_fault(
 
 def test_every_action_has_a_meaning() -> None:
     known = {"reorder", "clear", "run_out", "watch", "feature", "promote", "do_not_promote"}
-    assert known | {"delist"} == set(ACTIONS)
+    assert known | {"delist", "renegotiate", "second_source"} == set(ACTIONS)
     assert all(meaning.endswith(".") for meaning in ACTIONS.values())
 
 

@@ -29,10 +29,10 @@ from shelfwise.cli.scoring import (
 from shelfwise.cli.screen import busy, err, out
 from shelfwise.engines.failures import masked
 from shelfwise.errors import InputError, NotFoundError
-from shelfwise.insights.sections import QUESTIONS
 
 SHOWN = 15
-SECTIONS = [name for name, question in QUESTIONS.items() if not question.compares]
+SECTIONS = ("inventory", "orders", "portfolio", "marketing", "campaign", "suppliers", "confidence")
+"""Names of QUESTIONS, which load an engine: `serve` sets up its memory before one is loaded."""
 PolicyOption = Annotated[
     str | None, typer.Option(help="The settings of the decisions, a .toml file.")
 ]
@@ -106,6 +106,8 @@ def decide(
 
     if section not in SECTIONS:
         raise typer.BadParameter(f"{section}: write one of {', '.join(SECTIONS)}.")
+    from shelfwise.insights.sections import QUESTIONS
+
     question = QUESTIONS[section]
     kind = kind_of_output(output, format, mode)
     settings = _settings(policy, set_)
@@ -237,6 +239,8 @@ def _of_run(run_id: str, question: Any, settings: Any, tables: Any, told: Any) -
 
 def _show(found: Any, rows: Any) -> None:
     """The decisions with most money at stake."""
+    from shelfwise.insights.sections import QUESTIONS
+
     if "action" not in rows.columns:
         _show_rows(found, rows)
         return
@@ -267,6 +271,8 @@ def _show(found: Any, rows: Any) -> None:
 
 def _show_rows(found: Any, rows: Any) -> None:
     """Rows that are no decisions, such as suppliers: their first columns."""
+    from shelfwise.insights.sections import QUESTIONS
+
     columns = [column for column in found.columns if not rows[column.name].is_null().all()][:8]
     caption = f"{SHOWN} of {rows.height:,}; -o writes all" if rows.height > SHOWN else None
     grid = Grid(title=QUESTIONS[found.name].asks, title_justify="left", caption=caption)

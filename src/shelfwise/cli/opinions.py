@@ -10,7 +10,6 @@ from rich.text import Text
 
 from shelfwise.cli.keeping import AsJson, store, whole_id
 from shelfwise.cli.screen import err, out
-from shelfwise.insights.decisions import ACTIONS
 
 override = typer.Typer(
     help="Tiers that people set, for a reason, until a day: set, list, end.", no_args_is_help=True
@@ -111,7 +110,7 @@ def _days(one: Any) -> str:
 
 
 ProductArgument = Annotated[str, typer.Argument(help="Which product.")]
-ActionArgument = Annotated[str, typer.Argument(help=f"What is proposed: {', '.join(ACTIONS)}.")]
+ActionArgument = Annotated[str, typer.Argument(help="What is proposed, such as reorder or clear.")]
 ReasonOption = Annotated[str, typer.Option(help="Why; up to 500 characters.")]
 UntilOption = Annotated[
     str | None, typer.Option(help="The last day, 2026-06-30; until a newer answer if not given.")

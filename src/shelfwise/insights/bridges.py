@@ -10,7 +10,6 @@ from shelfwise.insights.evidence import Evidence, Floats
 from shelfwise.model import Model
 from shelfwise.pipeline.normalize import normalize
 from shelfwise.pipeline.score import score
-from shelfwise.sales.har import YEAR, moderated, root, seasonal
 
 CAUSES = ("volume", "price", "mix", "new", "lost")
 A_YEAR = 51
@@ -86,6 +85,8 @@ def step_test(before: Floats, after: Floats, apart: int) -> tuple[Floats, Floats
         after: The same products in the second one.
         apart: Weeks from the first week of the one to the first week of the other.
     """
+    from shelfwise.sales.har import YEAR, moderated, root, seasonal
+
     weeks = (before.shape[1], after.shape[1])
     first = np.arange(sum(weeks)) < weeks[0]
     t = np.concatenate([np.arange(weeks[0]), apart + np.arange(weeks[1])])

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from shelfwise.insights import shelf
 from shelfwise.insights.assortment import (
@@ -94,6 +93,8 @@ def growth_share(
     known: Evidence, policy: "PortfolioPolicy", revenue: Floats, withheld: list[Withheld]
 ) -> dict[str, Any]:
     """The growth-share map; growth and its interval are those of the trends."""
+    from scipy.special import ndtr, ndtri
+
     share = relative_share(revenue, known.text("category"))
     if not known.has("category"):
         withheld.append(Withheld("relative share", "no category is given", "category"))

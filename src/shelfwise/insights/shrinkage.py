@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import betainc, betaln, expit
 
 Floats = NDArray[np.float64]
 
@@ -54,6 +52,8 @@ class Shares:
     @cached_property
     def _grid(self) -> tuple[Floats, Floats, Floats]:
         """a, b and the logarithm of their likelihood, over likely means and any a + b."""
+        from scipy.special import expit
+
         k, n = self.hits.sum() + 0.5, (self.tries - self.hits).sum() + 0.5
         wide = 5 * math.sqrt(1 / k + 1 / n + 3 / len(self.hits))
         mean = expit(math.log(k / n) + np.linspace(-wide, wide, MEANS))[:, None]
@@ -63,6 +63,8 @@ class Shares:
 
     def likelihood(self, a: Any, b: Any) -> Floats:
         """The logarithm of the beta-binomial likelihood, up to a constant."""
+        from scipy.special import betaln
+
         pairs, times = self._pairs
         k, n = pairs.T
         a, b = np.atleast_1d(a)[:, None], np.atleast_1d(b)[:, None]
@@ -79,6 +81,9 @@ class Shares:
     @cached_property
     def prior(self) -> tuple[float, float]:
         """(a, b) by maximum likelihood; a + b is a million at most, where all are alike."""
+        from scipy.optimize import minimize
+        from scipy.special import expit
+
         a, b, fit = self._grid
         best = int(fit.argmax())
         at = [math.log(a[best] / b[best]), math.log(a[best] + b[best])]
@@ -112,6 +117,8 @@ class Shares:
 
     def below(self, share: Any) -> Floats:
         """How probable it is that each supplier's share is below a number, or below its own."""
+        from scipy.special import betainc
+
         a, b, weight = self._mixed
         k, n = self.hits[:, None], self.tries[:, None]
         share = np.broadcast_to(share, self.hits.shape)[:, None]

@@ -12,7 +12,6 @@ from shelfwise.insights.bridges import A_YEAR, revenue_bridge, scored_under, set
 from shelfwise.insights.decisions import Withheld
 from shelfwise.insights.evidence import Evidence, Floats
 from shelfwise.model import TIERS
-from shelfwise.sales.har import benjamini_hochberg
 
 PROBABILITIES = ("p_high", "p_medium", "p_low")
 _NUMBERS = ("revenue", "units_sold", "performance_score", "rank")
@@ -130,6 +129,8 @@ def unit_parts(
     first: Evidence, second: Evidence, ids: pl.DataFrame, withheld: list[Withheld]
 ) -> dict[str, Any]:
     """Whose weekly units moved beyond chance, of products that are in both runs."""
+    from shelfwise.sales.har import benjamini_hochberg
+
     what = "change of units beyond chance"
     if first.weeks is None or second.weeks is None:
         withheld.append(Withheld(what, "totals of two periods do not tell change from chance",
