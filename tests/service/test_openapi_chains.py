@@ -204,7 +204,7 @@ DECIDING = f"/v1/runs/[{{]run_id[}}]/({'|'.join(QUESTIONS)})"
 CHAINS: dict[str, tuple[str, set[str]]] = {
     "runs": (f"^(?!{DECIDING})/v1/(runs|history)|analysis", {"get_run", "change_run"}),
     "models": (f"^(?!{DECIDING})/v1/(models|runs/)", {"get_model", "point_alias"}),
-    "uploads": ("^/v1/(uploads|runs|jobs)", {"get_upload", "get_job"}),
+    "uploads": ("^/v1/(uploads|jobs|runs$)", {"get_upload", "get_job"}),
     "schedules": ("^/v1/(schedules|jobs)", {"get_schedule", "trigger_schedule"}),
     "keys": ("^/v1/(keys|audit)", {"rotate_key", "revoke_key"}),
 }
