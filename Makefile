@@ -28,7 +28,8 @@ test: .venv/.installed ## Lint, check types and imports, and run the tests.
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -m "not slow and not browser and not spark and not ibis and not judge" $(PYTEST_FLAGS)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --durations 0 --durations-min 1 \
+	-m "not slow and not browser and not spark and not ibis and not judge" $(PYTEST_FLAGS)
 
 test-slow: .venv/.installed ## Run the simulations and large inputs, and build the image.
 	@$(BIN)/pytest -m slow $(PYTEST_FLAGS) || { code=$$?; test $$code -eq 5 && \

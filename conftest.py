@@ -35,6 +35,10 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 from sybil.parsers.rest import DocTestParser
 
+# What is printed is as wide as a test says; the size of somebody's terminal must not show.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+
 PROJECT = Path(__file__).resolve().parent
 FLAGS = ELLIPSIS | NORMALIZE_WHITESPACE
 ADDRESS = "127.0.0.1:8000"

@@ -199,16 +199,21 @@ def chain(paths: str, filled: Filled) -> Any:
     return Chain
 
 
-DECIDING = f"/v1/runs/[{{]run_id[}}]/({'|'.join(QUESTIONS)})"
-"""Doors that are alike, and would take the steps of the others."""
+RUN = "/v1/runs/[{]run_id[}]"
+MAKING = f"{RUN}/(trends|forecast|elasticity|{'|'.join(QUESTIONS)})$"
 CHAINS: dict[str, tuple[str, set[str]]] = {
-    "runs": (f"^(?!{DECIDING})/v1/(runs|history)|analysis", {"get_run", "change_run"}),
-    "models": (f"^(?!{DECIDING})/v1/(models|runs/)", {"get_model", "point_alias"}),
+    "runs": (f"analysis|^(/v1/runs|{RUN}|/v1/history)$", {"get_run", "change_run"}),
+    "tables": (f"^(?!{MAKING})(/v1/runs$|{RUN}/)", {"run_rejected", "list_derived"}),
+    "decisions": (f"^(/v1/runs$|{MAKING})", {"decide_suppliers"}),
+    "models": (f"^(/v1/models|{RUN}$)", {"get_model", "point_alias"}),
     "uploads": ("^/v1/(uploads|jobs|runs$)", {"get_upload", "get_job"}),
     "schedules": ("^/v1/(schedules|jobs)", {"get_schedule", "trigger_schedule"}),
     "keys": ("^/v1/(keys|audit)", {"rotate_key", "revoke_key"}),
 }
-"""Paths that belong together, and operations that a link must have led to."""
+"""Paths that belong together, and operations that a link must have led to.
+
+Few doors stand in each: steps are chosen among them, and many alike would take them all.
+"""
 
 
 @pytest.fixture(scope="module", params=DATABASES)
