@@ -60,6 +60,8 @@ REFUSALS = {
     "bad_request": (400, "Content-Length is no number."),
     "key_needed_from_afar": (403, "Without a key only requests of this machine are served."),
     "key_needed": (401, "The key is missing or wrong, expired or revoked."),
+    "form_expired": (403, "A form of the dashboard without the token of its session."),
+    "sign_in_needed": (401, "A page of the dashboard, and nobody has signed in."),
     "cross_site": (403, "A page of another site made a browser send it, and no key is needed."),
     "scope_missing": (403, "The key lacks the scope that this endpoint needs."),
     "too_many_requests": (429, "The key has used up the requests of this minute."),

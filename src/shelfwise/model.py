@@ -22,7 +22,7 @@ import numpy as np
 
 from shelfwise.errors import ModelError, NotFoundError, ShelfwiseError
 from shelfwise.profile import Profile, Scaling
-from shelfwise.settings import load_settings
+from shelfwise.settings import Settings, load_settings
 
 VERSION = 1
 TINY = 10 * float(np.finfo(float).eps)
@@ -311,12 +311,12 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _sign(payload: bytes) -> str:
-    return hmac.new(_key(), payload, hashlib.sha256).hexdigest()
+    return hmac.new(local_key(), payload, hashlib.sha256).hexdigest()
 
 
-def _key() -> bytes:
+def local_key(settings: Settings | None = None) -> bytes:
     """The local key: the setting, or a file that only its owner reads, made at first use."""
-    settings = load_settings()
+    settings = settings or load_settings()
     if settings.secret_key:
         return settings.secret_key.encode()
     path = settings.data_dir / "secret.key"

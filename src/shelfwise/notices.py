@@ -10,7 +10,7 @@ from shelfwise.pipeline import tiers_under
 from shelfwise.pipeline.table import Table
 from shelfwise.pipeline.tier import LABELS, LOW, SMALL_GROUP, quota
 from shelfwise.profile import PROFILES
-from shelfwise.quality import Quality
+from shelfwise.quality import OUTSIDE, Quality
 
 EFFECTIVE_GAP = 0.15
 TIED_SHARE = 0.05
@@ -100,11 +100,14 @@ def about_apply(table: Table, model: Model) -> list[Notice]:
 def about_lines(quality: Quality, set_aside: int) -> list[Notice]:
     """What happened to the order lines that the products were counted from."""
     notices = []
-    if lost := quality.left_out + quality.unreadable:
+    # Days that nobody asked for are no fault of the lines.
+    outside = sum(f.lines for f in quality.findings if f.name == OUTSIDE)
+    if lost := quality.left_out + quality.unreadable - outside:
+        asked = quality.lines - outside
         notices.append(
             Notice(
                 "lines_left_out",
-                f"{lost:,} of {quality.lines:,} order lines were not counted.",
+                f"{lost:,} of {asked:,} order lines were not counted.",
                 "The data-quality report says which and why.",
             )
         )

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 EXAMPLES = 3
+OUTSIDE = "outside_the_period"
+"""The finding of lines of days that nobody asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,18 @@ def _log(text: str) -> str:
     return text
 
 
+def _locale(text: str) -> str:
+    if not re.fullmatch(r"[a-z]{2,3}([_-][A-Za-z0-9]{2,8})*", text):
+        raise ValueError("must be a locale such as en_US")
+    return text.replace("-", "_")
+
+
+def _currency(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{3}", text):
+        raise ValueError("must be three letters such as EUR")
+    return text.upper()
+
+
 def _bytes(text: str) -> int:
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(?:([KMGT])(i?)B)?", text.strip(), re.IGNORECASE)
     if not found:
@@ -156,6 +168,8 @@ SETTINGS = (
     ),
     Setting("behind_proxy", False, _flag, "A reverse proxy stands in front; needs an API key."),
     Setting("log", "text", _log, "text: what goes wrong; json: a line of JSON a request, too."),
+    Setting("locale", "en_US", _locale, "How the dashboard writes numbers, such as de_DE."),
+    Setting("currency", "", _currency, "ISO 4217 code of money whose products name none: EUR."),
     Setting("rate_limit", 0, _whole, "Requests a minute that one key may make; 0: any number."),
     Setting("duckdb_memory", "", _size, "Memory that DuckDB may take, such as 2GB; none: its own."),
     Setting("duckdb_folder", None, Path, "Folder that DuckDB spills to; none: beside the work."),
@@ -193,6 +207,8 @@ class Settings:
     cors_origins: tuple[str, ...]
     behind_proxy: bool
     log: str
+    locale: str
+    currency: str
     rate_limit: int
     duckdb_memory: str
     duckdb_folder: Path | None

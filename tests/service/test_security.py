@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from shelfwise.errors import ModelError, NotFoundError, SettingError
 from shelfwise.service import create_app
-from shelfwise.service.access import FORWARDING, LOOPBACK, OPEN
+from shelfwise.service.access import FORWARDING, LOOPBACK, OPEN, SCREENS
 from shelfwise.service.app import HEADERS
 from shelfwise.settings import SETTINGS, load_settings
 
@@ -96,13 +96,21 @@ def test_every_route_needs_the_key_or_is_declared_open(client_of: ClientOf) -> N
     seen = set()
     for rule in app.url_map.iter_rules():
         path = rule.rule.replace("<path:filename>", "docs.css").replace("<format:", "json<")
+        path = path.replace("<mark>/<name>", "x/dashboard.css")
         path = re.sub(r"<[a-z]*:?[a-z_]+>?", "x", path).replace("jsonx", "json")
         seen.add(rule.endpoint)
+        is_page = rule.endpoint in SCREENS
+        is_open = rule.endpoint in OPEN or (is_page and SCREENS[rule.endpoint] is None)
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             with client.open(path, method=method) as response:
-                status = response.status_code
-            assert status == (200 if rule.endpoint in OPEN else 401), (method, path)
-    assert seen >= OPEN
+                status, to = response.status_code, response.headers.get("Location", "")
+            if method == "POST" and is_page and is_open:
+                assert status == 403, (method, path)  # It carries no token of a form.
+            elif is_page and not is_open:
+                assert (status, to[:8]) == (302, "/sign-in"), (method, path)
+            else:
+                assert status == (200 if is_open else 401), (method, path)
+    assert seen >= OPEN | SCREENS.keys()
     assert "scoring.product_analysis" in seen - OPEN
 
 

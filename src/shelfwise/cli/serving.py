@@ -1,14 +1,16 @@
 """The commands that serve the API: serve, and demo with a shop made for it."""
 
 import ctypes
+import datetime as dt
 import ipaddress
 import os
 import shutil
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +20,9 @@ from shelfwise.cli.screen import busy, err, out, show_analysis
 from shelfwise.errors import MissingExtraError, SettingError
 from shelfwise.settings import load_settings
 
+DEMO_END = dt.date(2026, 10, 25)
+"""The last Sunday of the shop's order lines."""
+DEMO_WEEKS = 104
 M_ARENA_MAX = -8  # Of glibc's malloc.h.
 
 
@@ -31,7 +36,7 @@ def serve(
         bool, typer.Option("--no-worker", help="Leave jobs to `shelfwise worker` elsewhere.")
     ] = False,
 ) -> None:
-    """Serve the API and its documentation, with a worker for jobs beside it."""
+    """Serve the dashboard and the API, with a worker for jobs beside them."""
     _give_memory_back()
     try:
         from shelfwise.jobs.worker import Supervised
@@ -64,7 +69,9 @@ def serve(
 
     def ready(url: str) -> None:
         err.print(f"Shelfwise {__version__} listens on {url}", markup=False)
-        err.print(f"API documentation: {url}/docs   Stop: Ctrl-C", markup=False)
+        err.print(f"Open {url} for the dashboard, {url}/docs for the API.", markup=False,
+                  soft_wrap=True)  # fmt: skip
+        err.print("Stop: Ctrl-C", markup=False)
 
     def draining() -> None:
         service.config["DRAINING"] = True
@@ -133,7 +140,8 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the shop is written.")] = Path("demo"),
     no_serve: Annotated[bool, typer.Option("--no-serve", help="Only write and score.")] = False,
 ) -> None:
-    """Make a shop of 500 products, score it, and serve the API."""
+    """Make a shop of 500 products, score it twice, and serve the dashboard and the API."""
+    _give_memory_back()
     from shelfwise.cli.keeping import store
     from shelfwise.demo import make_shop, write_shop
 
@@ -141,16 +149,16 @@ def demo(
     os.environ.setdefault("SHELFWISE_DATA_DIR", str(folder / "data"))
     with busy("Making a shop"):
         paths = write_shop(make_shop(), folder)
-        products = str(paths["products"])
-        analysis = score(products, period_days=365)
-        with store() as kept:
-            kept.runs.save(analysis, source=products, label="Demo", origin="command line")
-            runs = len(kept.runs.newest(1_000)[0])
-    show_analysis(analysis, rows=True)
+    products = str(paths["products"])
+    show_analysis(score(products, period_days=365), rows=True)
+    with store() as kept:
+        known, _ = kept.runs.newest(1_000)
+        if not known:
+            _keep_runs(kept, paths)
     out.print(
         f"\nThe shop is in {folder}: {', '.join(p.name for p in paths.values())}.", markup=False
     )
-    kept_ones = "One run is" if runs == 1 else f"{runs:,} runs, of this and earlier starts, are"
+    kept_ones = f"{len(known):,} runs of earlier starts are" if known else "Two runs are"
     out.print(f"{kept_ones} kept in {load_settings().data_dir}.", markup=False)
     here = "shelfwise" if shutil.which("shelfwise") else sys.argv[0]
     out.print("Try this:", style="bold")
@@ -171,3 +179,30 @@ def demo(
     )  # fmt: skip
     out.print(f"  curl http://127.0.0.1:{port or 'PORT'}/v1/runs\n", markup=False, highlight=False)
     serve("127.0.0.1", port)
+
+
+def _keep_runs(kept: Any, paths: Mapping[str, Path]) -> None:
+    """Keep two runs of the shop's order lines, four weeks apart, and all that follows of them."""
+    from shelfwise.engines import files
+    from shelfwise.insights.sections import QUESTIONS
+    from shelfwise.run import analyze
+    from shelfwise.sales import from_sales
+
+    lines, products = str(paths["order_lines"]), str(paths["products"])
+    made = []
+    for end in (DEMO_END - dt.timedelta(weeks=4), DEMO_END):
+        with busy(f"Scoring two years of order lines, to {end}"):
+            period = (end - dt.timedelta(weeks=DEMO_WEEKS, days=-1), end)
+            sold = from_sales(lines, catalog=products, stock=products, period=period)
+            run = kept.runs.save(analyze(sold), source=lines, label="Demo", origin="command line")
+            made.append(run)
+    before, run = made
+    receipts, suppliers = (files.read_table(str(paths[name])) for name in ("receipts", "suppliers"))
+    given = {"receipts": receipts, "suppliers": suppliers}
+    with busy("Working out what to do"):
+        for name in ("trends", "forecast", "elasticity"):
+            kept.derived.make(run, name)
+        for name, question in QUESTIONS.items():
+            since = before if question.compares else None
+            tables = {table: given[table] for table in question.tables}
+            kept.derived.make(run, name, since=since, tables=tables)

@@ -16,7 +16,7 @@ from shelfwise.errors import InputError, excerpt
 from shelfwise.pipeline.aggregate import aggregate, marked, marks_of
 from shelfwise.pipeline.check import refuse_kinds
 from shelfwise.pipeline.dates import Order, days
-from shelfwise.quality import EXAMPLES, Finding, Quality
+from shelfwise.quality import EXAMPLES, OUTSIDE, Finding, Quality
 from shelfwise.rules import Mark, Rules
 from shelfwise.sales.products import identified, left_out, named, to_score, with_last_price
 from shelfwise.sales.reading import (
@@ -262,7 +262,7 @@ def _outside(period: Period) -> list[Mark]:
         [*([f"before {first}"] if first else []), *([f"after {last}"] if last else [])]
     )
     return [
-        Mark("outside_the_period", "left out", f"Sold {when}.", frozenset({"date"}),
+        Mark(OUTSIDE, "left out", f"Sold {when}.", frozenset({"date"}),
              lambda _: before | after)
     ]  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Who may ask: hosts, proxies, keys and their scopes; and how often."""
 
+import hashlib
 import hmac
 import ipaddress
 import re
@@ -7,7 +8,7 @@ import time
 from threading import Lock
 from typing import get_args
 
-from flask import Response, current_app, g, request
+from flask import Response, current_app, g, request, session
 
 from shelfwise.service import origins
 from shelfwise.service.contract import ENDPOINTS
@@ -25,8 +26,10 @@ PROXIED = "admin.own_key"
 """A proxy asks for this before it reads a body: under any host name, and beside the limit."""
 OPEN = PROBES | {"pages.openapi", "pages.docs", "static"}
 """Endpoints that answer without a key: they show nothing of anybody's data."""
+SCREENS: dict[str, Scope | None] = {}
+"""Endpoints of the dashboard, and the scopes they need; filled where they are declared."""
 ALL: frozenset[Scope] = frozenset(get_args(Scope))
-HERE = "this machine"
+HERE, NOBODY = "this machine", "nobody"
 SETTING = "SHELFWISE_API_KEY"
 
 
@@ -63,12 +66,19 @@ def guard() -> Response | None:
         return answer
     if request.endpoint in OPEN:
         return None
-    g.who, g.scopes = _asker(settings, _given(environ), key_needed=key_needed)
-    declared = ENDPOINTS.get(str(request.endpoint))
-    if declared and declared.scope and not g.scopes & {*declared.scope.split(" or "), "admin"}:
-        raise Refusal(
-            403, "scope_missing", f"This key lacks the scope {declared.scope}; an admin gives it."
-        )
+    endpoint = str(request.endpoint)
+    declared = ENDPOINTS.get(endpoint)
+    scope = declared.scope if declared else SCREENS.get(endpoint)
+    if endpoint in SCREENS:
+        # Pages know their reader by a cookie; what programs ask does not look at it.
+        if scope is None:
+            g.who, g.scopes = NOBODY, frozenset()
+            return None
+        g.who, g.scopes = _reader(settings, key_needed=key_needed)
+    else:
+        g.who, g.scopes = _asker(settings, _given(environ), key_needed=key_needed)
+    if scope and not g.scopes & {*scope.split(" or "), "admin"}:
+        raise Refusal(403, "scope_missing", f"This key lacks the scope {scope}; an admin gives it.")
     if settings.rate_limit and not by_proxy:
         _count(g.who, settings.rate_limit)
     return None
@@ -115,6 +125,26 @@ def _asker(settings: Settings, key: str, *, key_needed: bool) -> tuple[str, froz
             WWW_Authenticate='Bearer realm="shelfwise"',
         )
     return f"key {found.prefix}", found.scopes
+
+
+def _reader(settings: Settings, *, key_needed: bool) -> tuple[str, frozenset[Scope]]:
+    """Who reads a page: whoever signed in with a key that still works."""
+    if not key_needed:
+        return HERE, ALL
+    known = session.get("key", "")
+    if known == SETTING and settings.api_key:
+        if hmac.compare_digest(str(session.get("print", "")), session_print(settings.api_key)):
+            return SETTING, ALL
+    elif known:
+        found = next((key for key in store().keys.all() if key.prefix == known), None)
+        if found and found.works:
+            return f"key {found.prefix}", found.scopes
+    raise Refusal(401, "sign_in_needed", "Sign in with a key.")
+
+
+def session_print(key: str) -> str:
+    """What a session remembers of the key in the settings, so that a new key ends it."""
+    return hashlib.sha256(b"session " + key.encode()).hexdigest()[:24]
 
 
 _windows: dict[str, tuple[int, int]] = {}

@@ -15,6 +15,7 @@ from shelfwise.model import Model
 from shelfwise.service import (
     access,
     admin,
+    dashboard,
     deciding,
     derived,
     jobs,
@@ -108,6 +109,7 @@ def create_app(
     if spans := tracer():
         app.extensions["shelfwise tracer"] = spans
         app.after_request(watch.traced(spans))
+    dashboard.set_up(app)
     app.register_error_handler(ShelfwiseError, problems.from_error)
     app.register_error_handler(Refusal, problems.from_refusal)
     app.register_error_handler(HTTPException, problems.from_http)

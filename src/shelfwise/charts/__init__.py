@@ -1,0 +1,16 @@
+"""Charts, made once: the dashboard draws them, notebooks show them, reports print them.
+
+A chart is a Vega-Lite specification of few points with the sentence that it says and the table
+that it shows. Its colors are names (`$high`), which a theme gives values, so the same chart is
+drawn in light and in dark.
+"""
+
+from shelfwise.charts.catalogue import CHARTS, draw, earned, groups, pareto, portfolio_map, scores
+from shelfwise.charts.chart import CONFIG, THEMES, Chart, format_locale
+from shelfwise.charts.comparison import bridge
+from shelfwise.charts.product import history, weeks
+
+__all__ = [
+    "CHARTS", "CONFIG", "THEMES", "Chart", "bridge", "draw", "earned", "format_locale", "groups",
+    "history", "pareto", "portfolio_map", "scores", "weeks",
+]  # fmt: skip

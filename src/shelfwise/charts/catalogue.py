@@ -1,0 +1,351 @@
+"""Charts of a whole catalogue: where revenue comes from, how products score and lie."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from shelfwise.charts.chart import TIERS, Chart, data, spec, stacking, tier_scale
+from shelfwise.errors import InputError, excerpt
+from shelfwise.formats import Formats
+
+CURVE_POINTS = 200
+BINS = 50
+MAP_ROWS, MAP_COLUMNS = 24, 30
+CIRCLES = 60
+LISTED = 12
+
+
+def pareto(products: pl.DataFrame, formats: Formats | None = None) -> Chart:
+    """Which share of the products earns which share of the revenue, with A, B and C.
+
+    `products` has revenue and abc_class; products without revenue count among the products.
+    A holds the first 80 % of revenue, B the next 15 %, C the rest (Juran's Pareto analysis).
+    """
+    formats = formats or Formats()
+    found = earned(products)
+    share_a = found["a_products"]
+    curve, bands = found["curve"], found["bands"]
+    last_b = bands["to"][1]
+    marks = pl.DataFrame({"x": [share_a], "y": [found["a_revenue"]],
+                          "text": [f"{formats.share(share_a)} of products earn "
+                                   f"{formats.share(found['a_revenue'])}"]})  # fmt: skip
+    x = {"field": "x", "type": "quantitative", "title": "Share of products, best sellers first",
+         "axis": {"format": "%", "grid": False, "tickCount": 5},
+         "scale": {"domain": [0, 1]}}  # fmt: skip
+    y = {"field": "y", "type": "quantitative", "title": "Share of revenue",
+         "axis": {"format": "%", "tickCount": 5}, "scale": {"domain": [0, 1]}}  # fmt: skip
+    drawn = spec(
+        260,
+        layer=[
+            {
+                "data": data(bands),
+                "mark": {"type": "rect"},
+                "encoding": {
+                    "x": x | {"field": "from"},
+                    "x2": {"field": "to"},
+                    "color": {"field": "class", "type": "nominal", "legend": None,
+                              "scale": {"domain": ["A", "B", "C"],
+                                        "range": ["$band_a", "$band_b", "$band_c"]}},
+                    "tooltip": [{"field": "told", "title": "Class"}],
+                },
+            },
+            {
+                "data": data(bands.filter(pl.col("to") - pl.col("from") > 0.04)),
+                "mark": {"type": "text", "baseline": "bottom", "dy": -6, "fontWeight": 600},
+                "encoding": {"x": x | {"field": "middle"}, "y": {"datum": 0},
+                             "text": {"field": "class"}},
+            },
+            {"data": data(curve), "mark": {"type": "line", "interpolate": "monotone"},
+             "encoding": {"x": x, "y": y}},
+            {"data": data(marks), "mark": {"type": "point", "filled": True, "size": 60,
+                                            "color": "$accent", "opacity": 1},
+             "encoding": {"x": x, "y": y}},
+            {"data": data(marks),
+             "mark": {"type": "text", "align": "left", "dx": 9, "dy": 13, "fontWeight": 600},
+             "encoding": {"x": x, "y": y, "text": {"field": "text"}}},
+        ],
+    )  # fmt: skip
+    told = [
+        f"{formats.share(share_a)} of products ({formats.count(found['a_count'])}) earn "
+        f"{formats.share(found['a_revenue'])} of the revenue",
+        f"{formats.share(1 - last_b)} (class C) earn the last "
+        f"{formats.share(1 - found['b_revenue'])}",
+    ]
+    shown = bands.select(
+        pl.col("class").alias("Class"),
+        pl.col("count").alias("Products"),
+        (pl.col("to") - pl.col("from")).alias("Share of products"),
+        pl.col("revenue").alias("Revenue"),
+        pl.col("share").alias("Share of revenue"),
+    )
+    return Chart(
+        "pareto",
+        "Where the revenue comes from",
+        "Products ranked by revenue. A: the first 80%, B: the next 15%, C: the last 5%.",
+        f"{told[0]}; {told[1]}.",
+        drawn,
+        shown,
+    )
+
+
+def earned(products: pl.DataFrame) -> dict[str, Any]:
+    """How revenue is spread: the curve, the bands of A, B and C, and the ends of A and B."""
+    revenue = products["revenue"].fill_null(0.0).to_numpy()
+    classes = products["abc_class"].to_numpy()
+    order = np.argsort(-revenue, kind="stable")
+    total = float(revenue.sum())
+    running = np.cumsum(revenue[order]) / total if total > 0 else np.zeros(len(order))
+    n = len(order)
+    places = np.unique(np.linspace(0, n, min(n, CURVE_POINTS) + 1).astype(int))
+    ys = np.where(places > 0, running[np.maximum(places, 1) - 1], 0.0)
+    curve = pl.DataFrame({"x": places / n, "y": np.round(np.minimum(ys, 1.0), 5)})
+    rows, start, shares = [], 0, 0.0
+    for label in ("A", "B", "C"):
+        mine = classes == label
+        count = int(mine.sum())
+        money = float(revenue[mine].sum())
+        share = money / total if total > 0 else 0.0
+        end = start + count
+        told = f"{label}: {count:,} products, {share:.1%} of revenue"
+        rows.append((label, count, start / n, end / n, (start + end) / 2 / n, money, share, told))
+        start, shares = end, shares + share
+    names = ["class", "count", "from", "to", "middle", "revenue", "share", "told"]
+    bands = pl.DataFrame(rows, schema=names, orient="row")
+    return {
+        "curve": curve,
+        "bands": bands,
+        "a_count": rows[0][1],
+        "a_products": rows[0][3],
+        "a_revenue": rows[0][6],
+        "b_revenue": rows[0][6] + rows[1][6],
+    }
+
+
+def scores(products: pl.DataFrame, formats: Formats | None = None) -> Chart:
+    """How many products score how much, by tier. `products` has performance_score and tier."""
+    formats = formats or Formats()
+    score = products["performance_score"].to_numpy()
+    tiers = products["performance_tier"].to_numpy()
+    width = 100 / BINS
+    place = np.minimum((score / width).astype(int).clip(0), BINS - 1)
+    rows = [
+        (tier, int(b) * width, (int(b) + 1) * width, int(count))
+        for tier in TIERS
+        for b, count in zip(*np.unique(place[tiers == tier], return_counts=True), strict=True)
+    ]
+    binned = pl.DataFrame(rows, schema=["tier", "from", "to", "products"], orient="row")
+    high, low = score[tiers == "High"], score[tiers == "Low"]
+    drawn = spec(
+        260,
+        data=data(binned.with_columns(stacking("tier"))),
+        mark={"type": "bar", "binSpacing": 1},
+        encoding={
+            "x": {"field": "from", "type": "quantitative", "bin": {"binned": True, "step": width},
+                  "title": "Performance score, 0 to 100", "axis": {"grid": False, "tickCount": 5},
+                  "scale": {"domain": [0, 100]}},
+            "x2": {"field": "to"},
+            "y": {"field": "products", "type": "quantitative", "title": "Products", "stack": True,
+                  "axis": {"format": "~s", "tickCount": 5, "tickMinStep": 1}},
+            "color": {"field": "tier", "type": "nominal", "scale": tier_scale()},
+            "order": {"field": "place", "sort": "descending"},
+            "tooltip": [{"field": "tier", "title": "Tier"},
+                        {"field": "from", "title": "Score from"}, {"field": "to", "title": "to"},
+                        {"field": "products", "title": "Products", "format": ","}],
+        },
+    )  # fmt: skip
+    ends = []
+    if len(high):
+        ends.append(f"High begins at {formats.number(float(high.min()))}")
+    if len(low):
+        ends.append(f"Low ends at {formats.number(float(low.max()))}")
+    told = f"The middle product scores {formats.number(float(np.median(score)))} of 100"
+    shown = binned.select(
+        pl.col("tier").alias("Tier"), pl.col("from").alias("Score from"),
+        pl.col("to").alias("to"), pl.col("products").alias("Products"),
+    )  # fmt: skip
+    return Chart(
+        "scores",
+        "Scores by tier",
+        "How many products score how much; the best fifth are High, the last fifth Low."
+        if abs(len(high) / max(len(score), 1) - 0.2) < 0.02
+        else "How many products score how much.",
+        "; ".join([told, *ends]) + ".",
+        drawn,
+        shown,
+    )
+
+
+def portfolio_map(
+    products: pl.DataFrame, worth: pl.DataFrame | None = None, formats: Formats | None = None
+) -> Chart:
+    """Where all products lie by sell-through and revenue, and those worth a decision.
+
+    Args:
+        products: With product_id, name, revenue, stock_ratio and performance_tier.
+        worth: Decisions, with product_id, action and money; the largest are drawn as circles.
+            Without them the best sellers are.
+        formats: How numbers are written.
+    """
+    formats = formats or Formats()
+    some = products.filter((pl.col("revenue") > 0) & pl.col("stock_ratio").is_not_null())
+    x, y = some["stock_ratio"].to_numpy(), np.log10(some["revenue"].to_numpy())
+    low, high = (float(np.floor(y.min())), float(np.ceil(y.max()))) if len(y) else (0.0, 1.0)
+    high = max(high, low + 1)
+    column = np.minimum((x * MAP_COLUMNS).astype(int), MAP_COLUMNS - 1)
+    row = np.minimum(((y - low) / (high - low) * MAP_ROWS).astype(int), MAP_ROWS - 1)
+    cells, counts = np.unique(row * MAP_COLUMNS + column, return_counts=True)
+    step = (high - low) / MAP_ROWS
+    density = pl.DataFrame({
+        "x": (cells % MAP_COLUMNS) / MAP_COLUMNS,
+        "x2": (cells % MAP_COLUMNS + 1) / MAP_COLUMNS,
+        "y": 10 ** (low + (cells // MAP_COLUMNS) * step),
+        "y2": 10 ** (low + (cells // MAP_COLUMNS + 1) * step),
+        "products": counts,
+    })  # fmt: skip
+    if worth is None:
+        chosen = some.top_k(min(CIRCLES, some.height), by="revenue").with_columns(
+            pl.lit("best seller").alias("action"), pl.col("revenue").alias("money")
+        )
+    else:
+        keyed = some.with_columns(pl.col("product_id").cast(pl.String))
+        taken = worth.filter(pl.col("action").is_not_null() & pl.col("money").is_not_null())
+        per = CIRCLES // max(taken["action"].n_unique(), 1)
+        taken = taken.sort("money", descending=True).group_by("action").head(per)
+        chosen = keyed.join(taken.select("product_id", "action", "money"), on="product_id")
+    circles = chosen.select(
+        pl.col("product_id").cast(pl.String), "name", "stock_ratio", "revenue", "money",
+        pl.col("performance_tier").alias("tier"),
+        pl.col("action").str.replace_all("_", " "),
+    ).sort("money", descending=True)  # fmt: skip
+    xs = {"field": "x", "type": "quantitative", "scale": {"domain": [0, 1]},
+          "axis": {"format": "%", "grid": False, "tickCount": 5},
+          "title": "Sell-through: units sold / (units sold + stock)"}  # fmt: skip
+    ys = {"field": "y", "type": "quantitative",
+          "scale": {"type": "log", "domain": [10**low, 10**high]},
+          "axis": {"format": "$~s", "tickCount": int(high - low)},
+          "title": "Revenue of a product (log scale)"}  # fmt: skip
+    drawn = spec(
+        380,
+        layer=[
+            {"data": data(density), "mark": {"type": "rect", "color": "$medium"},
+             "encoding": {"x": xs, "x2": {"field": "x2"}, "y": ys, "y2": {"field": "y2"},
+                          "opacity": {"field": "products", "type": "quantitative", "legend": None,
+                                      "scale": {"type": "sqrt", "range": [0.08, 0.6]}},
+                          "tooltip": [{"field": "products", "title": "Products here",
+                                       "format": ","}]}},
+            {"data": data(circles),
+             "mark": {"type": "circle", "opacity": 0.85, "stroke": "$surface", "strokeWidth": 1,
+                      "cursor": "pointer"},
+             "encoding": {
+                 "x": xs | {"field": "stock_ratio"}, "y": ys | {"field": "revenue"},
+                 "size": {"field": "money", "type": "quantitative", "legend": None,
+                          "scale": {"range": [30, 500]}},
+                 "color": {"field": "tier", "type": "nominal", "scale": tier_scale()},
+                 "tooltip": [{"field": "name", "title": "Product"},
+                             {"field": "action", "title": "Why shown"},
+                             {"field": "tier", "title": "Tier"},
+                             {"field": "revenue", "title": "Revenue", "format": "$,.2f"},
+                             {"field": "money", "title": "At stake", "format": "$,.2f"}]}},
+        ],
+    )  # fmt: skip
+    sold = some.height / max(products.height, 1)
+    middle = some.select(pl.col("revenue", "stock_ratio").median()).row(0)
+    shown = circles.select(
+        pl.col("product_id").alias("Number"), pl.col("name").alias("Product"),
+        pl.col("tier").alias("Tier"), pl.col("action").alias("Why shown"),
+        pl.col("stock_ratio").alias("Sell-through"), pl.col("revenue").alias("Revenue"),
+        pl.col("money").alias("At stake"),
+    )  # fmt: skip
+    circled = "those worth a decision, by the money at stake" if worth is not None else (
+        "the best sellers")  # fmt: skip
+    return Chart(
+        "portfolio_map",
+        "Portfolio map",
+        f"Shading: where all products lie. Circles: {circled}. Choose one to open it.",
+        f"{formats.share(sold)} of products sold something; the middle one of these earned "
+        f"{formats.money_short(middle[0])} and sold through "
+        f"{formats.share(middle[1])} of what there was.",
+        drawn,
+        shown,
+        height=380,
+    )
+
+
+def groups(products: pl.DataFrame, by: str = "category", formats: Formats | None = None) -> Chart:
+    """The revenue of each category (or supplier, brand), split by tier; the largest first."""
+    formats = formats or Formats()
+    named = products.with_columns(pl.col(by).cast(pl.String).fill_null(f"no {by}").alias("group"))
+    totals = named.group_by("group").agg(pl.col("revenue").sum()).sort(
+        ["revenue", "group"], descending=[True, False]
+    )  # fmt: skip
+    first = totals.head(LISTED)["group"].to_list()
+    rest = f"{totals.height - LISTED:,} others" if totals.height > LISTED else None
+    shown = (
+        named.with_columns(
+            pl.when(pl.col("group").is_in(first)).then(pl.col("group")).otherwise(pl.lit(rest))
+            .alias("group")
+        )
+        .group_by("group", "performance_tier")
+        .agg(pl.col("revenue").sum(), pl.len().alias("products"))
+        .rename({"performance_tier": "tier"})
+        .sort("group", "tier")
+    )  # fmt: skip
+    order = [*first, *([rest] if rest else [])]
+    drawn = spec(
+        max(120, 26 * len(order) + 40),
+        data=data(shown.with_columns(stacking("tier"))),
+        mark={"type": "bar", "height": {"band": 0.72}},
+        encoding={
+            "y": {"field": "group", "type": "nominal", "sort": order, "title": None,
+                  "axis": {"labelLimit": 140, "ticks": False, "domain": False}},
+            "x": {"field": "revenue", "type": "quantitative", "title": "Revenue",
+                  "axis": {"format": "$~s", "tickCount": 5}},
+            "color": {"field": "tier", "type": "nominal", "scale": tier_scale()},
+            "order": {"field": "place", "sort": "ascending"},
+            "tooltip": [{"field": "group", "title": by.capitalize()},
+                        {"field": "tier", "title": "Tier"},
+                        {"field": "revenue", "title": "Revenue", "format": "$,.2f"},
+                        {"field": "products", "title": "Products", "format": ","}],
+        },
+    )  # fmt: skip
+    all_of = float(totals["revenue"].sum())
+    best = totals.row(0)
+    share = formats.share(best[1] / all_of) if all_of > 0 else formats.share(0)
+    table = shown.select(
+        pl.col("group").alias(by.capitalize()), pl.col("tier").alias("Tier"),
+        pl.col("revenue").alias("Revenue"), pl.col("products").alias("Products"),
+    )  # fmt: skip
+    return Chart(
+        f"by_{by}",
+        f"Revenue by {by}",
+        "Bars are split by tier.",
+        f"{best[0]} earns most: {formats.money_short(best[1])}, {share} of the revenue.",
+        drawn,
+        table,
+        height=max(120, 26 * len(order) + 40),
+    )
+
+
+CHARTS: dict[str, Callable[..., Chart]] = {
+    "pareto": pareto,
+    "scores": scores,
+    "portfolio_map": portfolio_map,
+    "by_category": groups,
+}
+"""Charts of scored products alone, by name."""
+
+
+def draw(name: str, products: pl.DataFrame, formats: Formats | None = None) -> Chart:
+    """A chart of scored products by its name.
+
+    Raises InputError for a name that there is not, or products without the columns it needs.
+    """
+    if name not in CHARTS:
+        raise InputError(f"There is no chart {excerpt(name)}.", f"There are {', '.join(CHARTS)}.")
+    if name == "by_category" and "category" not in products.columns:
+        raise InputError("These products have no category.", "Give the column category.")
+    if name == "portfolio_map" and products["stock_ratio"].null_count() == products.height:
+        raise InputError("These products have no stock.", "Give the column stock.")
+    return CHARTS[name](products, formats=formats)

@@ -1,0 +1,132 @@
+"""How numbers, money and days are written for people: by a locale and a currency.
+
+Babel knows the customs; this says which of them a place of the program uses.
+"""
+
+import datetime as dt
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from shelfwise.errors import MissingExtraError
+
+NOTHING = "\N{EN DASH}"
+"""What stands where there is no number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """Writes numbers for people.
+
+    Args:
+        locale: A locale that Babel knows, such as en_US or de_DE.
+        currency: An ISO 4217 code; without one money is a plain number.
+
+    Example:
+        >>> said = Formats("en_US", "EUR")
+        >>> said.money(4851.29), said.money_short(5_627_434.17), said.share(0.2551)
+        ('€4,851.29', '€5.63M', '26%')
+        >>> Formats().count(50000), Formats().money_short(1234.5), Formats().number(92.14)
+        ('50,000', '1.23K', '92.1')
+    """
+
+    locale: str = "en_US"
+    currency: str = ""
+
+    def count(self, value: float | None) -> str:
+        """Whole units, with separators of thousands."""
+        return self.number(value, 0)
+
+    def number(self, value: float | None, digits: int = 1) -> str:
+        """A number with exactly so many digits after the point."""
+        if value is None or math.isnan(value):
+            return NOTHING
+        pattern = "#,##0" + ("." + "0" * digits if digits else "")
+        return str(_babel().format_decimal(round(value, digits) + 0.0, pattern, self.locale))
+
+    def units(self, value: float | None) -> str:
+        """Units: whole where they are whole, else with one digit."""
+        if value is None or math.isnan(value):
+            return NOTHING
+        return self.number(value, 0 if value == round(value) or abs(value) >= 100 else 1)
+
+    def money(self, value: float | None, digits: int = 2) -> str:
+        """Money to the cent, or to as many digits."""
+        if value is None or math.isnan(value):
+            return NOTHING
+        if not self.currency:
+            return self.number(value, digits)
+        return self._paid(self.number(abs(value), digits), value)
+
+    def money_short(self, value: float | None) -> str:
+        """Money in three digits, as on a tile: 5.63M."""
+        if value is None or math.isnan(value):
+            return NOTHING
+        if abs(value) < 1000:
+            shown = self.number(abs(value), 0)
+        else:
+            size = abs(value)
+            rounded = float(f"{size:.3g}")
+            digits = 2 - math.floor(math.log10(rounded)) % 3
+            shown = str(
+                _babel().format_compact_decimal(
+                    rounded, format_type="short", locale=self.locale, fraction_digits=digits
+                )
+            )
+        return self._paid(shown, value)
+
+    def share(self, value: float | None, digits: int = 0) -> str:
+        """A share of 1 as percent."""
+        if value is None or math.isnan(value):
+            return NOTHING
+        pattern = "#,##0" + ("." + "0" * digits if digits else "") + "%"
+        return str(_babel().format_percent(value, pattern, self.locale))
+
+    def change(self, value: float | None, digits: int = 0) -> str:
+        """A growth as percent, with its sign."""
+        if value is None or math.isnan(value):
+            return NOTHING
+        return ("+" if value > 0 else "") + self.share(value, digits)
+
+    def day(self, value: dt.date | None) -> str:
+        """A day with its year: 22 Nov 2026."""
+        return NOTHING if value is None else _date(value, "d MMM y", self.locale)
+
+    def weekday(self, value: dt.date | None) -> str:
+        """A day near enough to need no year: Thu 3 Dec."""
+        return NOTHING if value is None else _date(value, "EEE d MMM", self.locale)
+
+    @property
+    def symbol(self) -> str:
+        """The sign of the currency; empty without one."""
+        if not self.currency:
+            return ""
+        return str(_babel().get_currency_symbol(self.currency, self.locale))
+
+    def _paid(self, shown: str, value: float) -> str:
+        """A number with the sign of the currency where the locale puts it."""
+        sign = "-" if value < 0 else ""
+        if not self.currency:
+            return sign + shown
+        after = str(_babel().format_currency(0, self.currency, locale=self.locale))
+        gap = "\u00a0" if "\u00a0" in after else ""
+        if after.startswith(self.symbol):
+            return f"{sign}{self.symbol}{gap}{shown}"
+        return f"{sign}{shown}{gap}{self.symbol}"
+
+
+def _date(value: dt.date, pattern: str, locale: str) -> str:
+    from babel.dates import format_date
+
+    return format_date(value, pattern, locale)
+
+
+def _babel() -> Any:
+    """Babel's functions for numbers; MissingExtraError where it is not installed."""
+    try:
+        from babel import numbers
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "Writing numbers for people needs Babel.", "pip install 'shelfwise[serve]'"
+        ) from error
+    return numbers

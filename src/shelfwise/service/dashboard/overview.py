@@ -1,0 +1,171 @@
+"""Overview: how are we doing, where is the money, what first?"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from shelfwise import charts
+from shelfwise.errors import NotFoundError
+from shelfwise.service.dashboard.page import Seen, drawn, has, screen, seen, show, url
+from shelfwise.service.dashboard.texts import text
+
+LISTED = 6
+
+
+@screen("/")
+def overview() -> str:
+    """The overview of a run; where none is kept, how to get one."""
+    from flask import request
+
+    try:
+        some = seen()
+    except NotFoundError:
+        if request.args.get("run"):
+            raise
+        return show("empty", "overview", title=text("empty.title"))
+    products = some.products.collect()
+    inventory, changes = some.table("inventory"), some.about("changes")
+    spread = charts.earned(products)
+    return show(
+        "overview",
+        "overview",
+        title=_finding(some, products, spread, changes),
+        lead=_lead(some, products, spread, inventory),
+        tiles=_tiles(some, products, inventory, changes),
+        charts=_charts(some, products, inventory),
+        reorder=_first(inventory, "reorder"),
+        clear=_first(inventory, "clear"),
+        inventory=inventory is not None,
+        warnings=some.run.warnings,
+    )
+
+
+def _finding(
+    some: Seen, products: pl.DataFrame, spread: Mapping[str, Any], changes: Mapping[str, Any]
+) -> str:
+    """What matters most now, in one sentence."""
+    if changes:
+        really = int(changes["summary"]["really_changed"])
+        if really:
+            day = _day(some, changes["summary"]["before"]["as_of"])
+            return text("overview.title.changed", n=really, day=day)
+    if not (products["revenue"] > 0).any():
+        return text("overview.title.nothing", count=some.formats.count(products.height))
+    return text("overview.title.pareto", share=some.formats.share(spread["a_products"]),
+                of=some.formats.share(spread["a_revenue"]))  # fmt: skip
+
+
+def _lead(
+    some: Seen, products: pl.DataFrame, spread: Mapping[str, Any], inventory: pl.DataFrame | None
+) -> list[str]:
+    found = []
+    if (products["revenue"] > 0).any():
+        found.append(text("overview.pareto", share=some.formats.share(spread["a_products"]),
+                          of=some.formats.share(spread["a_revenue"])))  # fmt: skip
+    if inventory is not None:
+        count = int((inventory["action"] == "reorder").sum())
+        found.append(text("overview.reorder", n=count))
+    return found
+
+
+def _day(some: Seen, iso: str) -> str:
+    import datetime as dt
+
+    return some.formats.day(dt.date.fromisoformat(iso[:10]))
+
+
+def _tiles(
+    some: Seen,
+    products: pl.DataFrame,
+    inventory: pl.DataFrame | None,
+    changes: Mapping[str, Any],
+) -> list[dict[str, str]]:
+    """The figures on top; what the data cannot tell has no tile."""
+    f = some.formats
+    revenue = float(products["revenue"].sum())
+    units = f.count(float(products["units_sold"].sum()))
+    tiles = [{"label": text("kpi.revenue"), "value": f.money_short(revenue),
+              "note": text("kpi.revenue.units", units=units)}]  # fmt: skip
+    if changes:
+        bridge = changes["summary"]["revenue"]
+        if bridge and bridge["before"]:
+            grown = f.change(bridge["change"] / bridge["before"], 1)
+            day = _day(some, changes["summary"]["before"]["as_of"])
+            tiles[0] |= {"note": text("kpi.revenue.before", change=grown, day=day),
+                         "href": url("changes") if has("changes") else "",
+                         "tone": "good" if bridge["change"] >= 0 else "bad"}  # fmt: skip
+    tiles += _margin(some, products) + _stock(some, products)
+    if inventory is not None:
+        for action, money in (("reorder", "order_money"), ("clear", "money")):
+            rows = inventory.filter(pl.col("action") == action)
+            worth = rows[money].sum()
+            tiles.append({
+                "label": text(f"kpi.{action}"), "value": f.count(rows.height),
+                "note": text(f"kpi.{action}.note", money=f.money_short(float(worth or 0))),
+                "href": url("products", action=action),
+            })  # fmt: skip
+    else:
+        ends = products.group_by("performance_tier").agg(
+            low=pl.col("performance_score").min(), high=pl.col("performance_score").max()
+        )
+        found = {tier: (low, high) for tier, low, high in ends.iter_rows()}
+        tiles.append({
+            "label": text("kpi.score"), "value": f.number(some.run.summary["avg_score"]),
+            "note": text("kpi.score.note", high=f.number(found.get("High", (None,))[0]),
+                         low=f.number(found.get("Low", (None, None))[1])),
+        })  # fmt: skip
+    return tiles
+
+
+def _margin(some: Seen, products: pl.DataFrame) -> list[dict[str, str]]:
+    if "unit_cost" not in products.columns:
+        return []
+    known = products.filter(pl.col("unit_cost").is_not_null())
+    if not known.height:
+        return []
+    revenue = float(known["revenue"].sum())
+    margin = revenue - float((known["unit_cost"] * known["units_sold"]).sum())
+    share = some.formats.share(margin / revenue if revenue > 0 else None, 1)
+    note = text("kpi.margin.share", share=share)
+    if known.height < products.height:
+        count = some.formats.count(known.height)
+        note = text("kpi.margin.part", share=share, known=count)
+    money = some.formats.money_short(margin)
+    return [{"label": text("kpi.margin"), "value": money, "note": note}]
+
+
+def _stock(some: Seen, products: pl.DataFrame) -> list[dict[str, str]]:
+    """Money in stock: at cost where every product on hand has one, else at list price."""
+    if "stock" not in products.columns or products["stock"].null_count() == products.height:
+        return []
+    stocked = products.filter(pl.col("stock") > 0)
+    at = "price"
+    if "unit_cost" in products.columns and not stocked["unit_cost"].null_count():
+        at = "unit_cost"
+    worth = float((stocked["stock"] * stocked[at]).sum())
+    units = some.formats.count(float(stocked["stock"].sum()))
+    label = text("kpi.stock.cost" if at == "unit_cost" else "kpi.stock.price")
+    money = some.formats.money_short(worth)
+    return [{"label": label, "value": money, "note": text("kpi.stock.note", units=units)}]
+
+
+def _charts(
+    some: Seen, products: pl.DataFrame, inventory: pl.DataFrame | None
+) -> dict[str, dict[str, Any]]:
+    f = some.formats
+    found = {"pareto": charts.pareto(products, f), "scores": charts.scores(products, f)}
+    if products["stock_ratio"].null_count() < products.height:
+        found["map"] = charts.portfolio_map(products, inventory, f)
+    if "category" in products.columns:
+        found["groups"] = charts.groups(products, "category", f)
+    return {name: drawn(chart) for name, chart in found.items()}
+
+
+def _first(inventory: pl.DataFrame | None, action: str) -> list[dict[str, Any]]:
+    if inventory is None:
+        return []
+    rows = inventory.filter(pl.col("action") == action)
+    if "verdict" in rows.columns:
+        rows = rows.filter(pl.col("verdict").is_null() | (pl.col("verdict") != "dismissed"))
+    return rows.sort("money", descending=True, nulls_last=True).head(LISTED).to_dicts()
