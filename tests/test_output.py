@@ -1,14 +1,9 @@
 """Results that go to tables of databases and to stores: PostgreSQL and an S3 for real."""
 
-import json
 import os
-import socket
 import sqlite3
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,7 +16,7 @@ from typer.testing import CliRunner
 
 import shelfwise
 from shelfwise import cli, tables
-from shelfwise.engines import databases, output
+from shelfwise.engines import databases
 from shelfwise.errors import InputError, NotFoundError, OutputError, UnsupportedError
 
 SHOP = pl.DataFrame(
@@ -287,6 +282,89 @@ def test_rows_on_standard_output_have_the_report_beside_them(
     assert "returned: 1 lines" in ended.stderr
 
 
+COMMANDS = (["analyze"], ["trends"], ["decide", "portfolio"])
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_table_that_is_there_is_refused_before_anything_is_read(
+    table: str, command: list[str], call: Callable[..., Any]
+) -> None:
+    suffix = "_quality" if command == ["analyze"] else ""  # Each of its tables counts.
+    databases.write_tables({suffix: LINES}, table)
+    with pytest.raises(OutputError, match="there already"):
+        call(*command, "none.csv", "-o", table)
+    for mode in ("overwrite", "append") if command != ["analyze"] else ("overwrite",):
+        with pytest.raises(NotFoundError, match=r"none\.csv"):
+            call(*command, "none.csv", "-o", table, "--mode", mode)
+    assert read(table, suffix).height == 4
+
+
+def test_a_table_that_cannot_take_the_rows_is_refused_before_anything_is_read(
+    table: str, call: Callable[..., Any]
+) -> None:
+    databases.write_tables({"": LINES}, table)
+    with pytest.raises(OutputError, match="has no as_of and no run_id"):
+        call("analyze", "none.csv", "-o", table, "--mode", "append")
+    if table.startswith("postgresql"):
+        with pytest.raises(OutputError, match="there is no such schema"):
+            call("analyze", "none.csv", "-o", table.replace("/scored", "/gold.scored"))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("target", "error", "told"),
+    [
+        ("none/of/this.csv", NotFoundError, "There is no folder"),
+        (".", UnsupportedError, "no ending"),
+        ("folder.csv", OutputError, "is a folder"),
+        ("sqlite:///none/shop.db/scored", NotFoundError, "There is no folder"),
+        ("duckdb:///none/shop.db/scored", NotFoundError, "There is no folder"),
+        ("sqlite:///text.db/scored", OutputError, "cannot be written"),
+        ("duckdb:///text.db/scored", OutputError, "cannot be written"),
+        ("postgresql://me:s3cret@127.0.0.1:1/shop/scored", OutputError, "cannot be written"),
+        ("file:///none/of/this.csv", NotFoundError, "There is no"),
+    ],
+)
+def test_a_place_that_is_not_there_is_refused_before_anything_is_read(
+    command: list[str], target: str, error: type[Exception], told: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., Any],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "text.db").write_text("no database" * 1000)
+    with pytest.raises(error, match=told) as caught:
+        call(*command, "none.csv", "-o", target)
+    assert "s3cret" not in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.csv", "text.db"]
+
+
+def test_a_folder_that_is_read_only_is_refused_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sqlite3.connect("shop.db").close()
+    Path("shop.db").touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # Who may do everything runs tests too.
+    for target in ("out.csv", "sqlite:///shop.db/scored", "duckdb:///new.db/scored"):
+        with pytest.raises(OutputError, match="cannot be written"):
+            call("analyze", "none.csv", "-o", target)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--profile", "none.toml"], "none.toml"),
+        (["--model", "none.json"], "none.json"),
+        (["--save-model", "model.pkl"], "no known ending"),
+    ],
+)
+def test_what_scoring_needs_is_looked_for_before_lines_are_counted(
+    arguments: list[str], told: str, call: Callable[..., Any]
+) -> None:
+    with pytest.raises(shelfwise.ShelfwiseError, match=told):
+        call("analyze", "--sales", "none.csv", *arguments)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -300,146 +378,3 @@ def test_options_that_do_not_go_together_are_refused(
     arguments: list[str], call: Callable[..., Any]
 ) -> None:
     assert call("analyze", "shop.csv", *arguments).exit_code == 2
-
-
-# --- stores
-
-
-@pytest.fixture(scope="module")
-def _moto() -> Iterator[str]:
-    """A server that speaks S3, in a process of its own; its address."""
-    pytest.importorskip("moto")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p",
-               str(port)]  # fmt: skip
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/moto-api/", timeout=5).close()
-                break
-            except OSError:
-                assert server.poll() is None, "the store did not start"
-                time.sleep(0.1)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-@pytest.fixture
-def bucket(_moto: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of an empty bucket, with the credentials where Arrow looks for them."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": _moto, "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    name = f"b{time.time_ns()}"
-    made = urllib.request.Request(f"{_moto}/{name}", method="PUT")
-    urllib.request.urlopen(made, timeout=30).close()
-    return f"s3://{name}"
-
-
-@pytest.fixture(params=["s3", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "file":
-        for folder in ("in", "out", "parts"):  # A store has no folders that must be made.
-            (tmp_path / "store" / folder).mkdir(parents=True)
-        return f"file://{tmp_path}/store"
-    return str(request.getfixturevalue("bucket"))
-
-
-def names_in(store: str) -> list[str]:
-    from pyarrow import fs
-
-    system, path = fs.FileSystem.from_uri(store)
-    found = system.get_file_info(fs.FileSelector(path))
-    return sorted(one.base_name for one in found if one.type == fs.FileType.File)
-
-
-@pytest.mark.parametrize("kind", ["parquet", "csv", "arrow"])
-def test_a_result_goes_to_a_store_and_comes_back(
-    store: str, kind: str, analysis: shelfwise.Analysis
-) -> None:
-    target = f"{store}/scored.{kind}"
-    output.write(analysis.products, target, kind)
-    assert names_in(store) == [f"scored.{kind}"]
-    again = shelfwise.analyze(target).products
-    wanted = ["product_id", "name", "performance_score", "rank"]
-    assert_frame_equal(again.select(wanted), analysis.products.select(wanted))
-    relation = shelfwise.analyze(SHOP.head(3), engine="duckdb").products
-    output.write(relation, target, kind)
-    assert shelfwise.analyze(target).products.height == 3
-
-
-def test_products_in_a_folder_of_a_store(store: str) -> None:
-    for part in (0, 1):
-        output.write(SHOP[part : part + 1], f"{store}/parts/{part}.parquet", "parquet")
-    found = shelfwise.analyze(f"{store}/parts").products["product_id"]
-    assert sorted(found.to_list()) == ["007", "08"]
-    relation = shelfwise.analyze(f"{store}/parts/", engine="duckdb").products
-    assert relation.count("*").fetchall() == [(2,)]
-
-
-def test_the_command_line_writes_to_a_store(
-    store: str, tmp_path: Path, call: Callable[..., Any]
-) -> None:
-    LINES.write_csv(tmp_path / "lines.csv")
-    output.put((tmp_path / "lines.csv").read_bytes(), f"{store}/in/lines.csv")
-    ended = call("analyze", "--sales", f"{store}/in/lines.csv", "-o", f"{store}/out/scored.json",
-                 "--format", "json")  # fmt: skip
-    assert ended.exit_code == 0, ended.output
-    ended = call("analyze", "--sales", f"{store}/in/lines.csv", "-o", f"{store}/out/scored.parquet")
-    assert ended.exit_code == 0, ended.output
-    assert names_in(f"{store}/out") == ["scored.json", "scored.parquet", "scored.quality.json"]
-    assert f"{store}/out/scored.parquet" in ended.output
-    assert f"{store}/out/scored.quality.json" in ended.output
-
-
-def test_what_stands_behind_a_question_mark_is_kept(
-    bucket: str, tmp_path: Path, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    LINES.write_csv(tmp_path / "lines.csv")
-    host = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
-    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
-    place = bucket.replace("s3://", "s3://testing:s3cret@")
-    target = f"{place}/out.v1/a.parquet?scheme=http&endpoint_override={host}"
-    ended = call("analyze", "--sales", tmp_path / "lines.csv", "-o", target)
-    assert ended.exit_code == 0, ended.output
-    assert "s3cret" not in ended.output
-    assert shelfwise.analyze(target).products.height == 3
-    assert names_in(target.replace("/a.parquet", "")) == ["a.parquet", "a.quality.json"]
-
-
-def test_a_result_that_cannot_be_made_leaves_nothing(store: str) -> None:
-    relation = duckdb.sql("SELECT 1 / (i - 150000)::INT AS x, error('no') AS y FROM range(200000) "
-                          "AS numbers(i)")  # fmt: skip
-    output.put(b"old", f"{store}/scored.csv")
-    with pytest.raises(OutputError, match="cannot be written"):
-        output.write(relation, f"{store}/scored.csv", "csv")
-    assert names_in(store) == ["scored.csv"]
-
-
-def test_a_bucket_that_is_not_there_is_named(bucket: str, analysis: shelfwise.Analysis) -> None:
-    with pytest.raises(OutputError, match=r"s3://none-of-this/a\.parquet cannot be written"):
-        output.write(analysis.products, "s3://none-of-this/a.parquet", "parquet")
-    with pytest.raises(NotFoundError, match="nothing at"):
-        shelfwise.analyze(f"{bucket}/none.parquet")
-    with pytest.raises(OutputError, match="is a folder"):
-        output.write(analysis.products, f"{bucket}/folder/", "parquet")
-    with pytest.raises(OutputError, match="is a folder"):
-        output.write(analysis.products, bucket, "parquet")
-    with pytest.raises(UnsupportedError, match="Known"):
-        output.put(b"", "ftp://host/a.csv")
-
-
-def test_order_lines_of_a_store(bucket: str) -> None:
-    output.write(LINES, f"{bucket}/lines.parquet", "parquet")
-    sold = shelfwise.from_sales(f"{bucket}/lines.parquet")
-    assert json.loads(json.dumps(sold.quality.net_units)) == 8

@@ -59,8 +59,8 @@ def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
         stores.put_file(target, write_to)
         return
     path = Path(target)
-    if path.exists() and not path.is_file() and not path.is_dir():
-        # A device or a pipe is written to; it must not be replaced by a file.
+    if _is_device(path):
+        # It is written to; it must not be replaced by a file.
         buffer = io.BytesIO()
         write_to(buffer)
         try:
@@ -69,11 +69,7 @@ def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error}.") from error
         return
-    path = path.resolve()  # Through a link the file that it leads to is written.
-    if not path.parent.is_dir():
-        raise NotFoundError(f"There is no folder {path.parent}.")
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder.", "Name a file in it.")
+    path = _checked(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with writing(path):
@@ -81,6 +77,34 @@ def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check(target: str) -> None:
+    """What `write` and `put` would refuse of a file here or in a store, before it is made."""
+    if target == "-":
+        return
+    if urls.is_url(target):
+        urls.refuse_unknown(target)
+        stores.check_target(target)
+    elif not _is_device(Path(target)):
+        _checked(Path(target))
+
+
+def _is_device(path: Path) -> bool:
+    """Whether it is a device or a pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _checked(path: Path) -> Path:
+    """The file that is written, through a link the one that it leads to; where there may be one."""
+    path = path.resolve()
+    if not path.parent.is_dir():
+        raise NotFoundError(f"There is no folder {path.parent}.")
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder.", "Name a file in it.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{path} cannot be written: nothing may be made in {path.parent}.")
+    return path
 
 
 def _write_bytes(content: bytes, place: Path | IO[bytes]) -> None:

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -252,13 +252,27 @@ def every_week(sales: Any, weeks: int, hidden: pl.DataFrame | None) -> Any:
     return rows.selectExpr("product_id", "week", units)
 
 
+def check_target(target: str, suffixes: Collection[str], mode: str) -> None:
+    """What `write_tables` and `write` would refuse, told before there is anything to write.
+
+    Of a folder in a store only Spark can tell, when it writes.
+    """
+    databases.check_mode(mode)
+    if not is_table(target):
+        if mode == "error" and "://" not in target and Path(target).exists():
+            raise _is_there(target)
+        return
+    schema = target.rpartition(".")[0]
+    if schema and not session().catalog.databaseExists(schema):
+        raise NotFoundError(f"There is no schema {schema} to write {target} to.")
+    for suffix in suffixes:
+        if mode == "error" and session().catalog.tableExists(target + suffix):
+            raise _is_there(target + suffix)
+
+
 def write_tables(tables: Mapping[str, Any], target: str, mode: str) -> None:
     """Write frames into tables, by what comes after the name `target`, in their order."""
-    databases.check_mode(mode)
-    if mode == "error":
-        for suffix in tables:
-            if session().catalog.tableExists(target + suffix):
-                raise _is_there(target + suffix)
+    check_target(target, tables, mode)
     for suffix, frame in tables.items():
         write(frame, target + suffix, mode)
 
