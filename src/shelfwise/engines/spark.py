@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import sys
+import time
 import weakref
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -284,18 +286,45 @@ def _is_there(target: str) -> OutputError:
 def write(frame: Any, target: str, mode: str, kind: str = "parquet") -> None:
     """A Spark or Polars frame into a table, or into a folder of Parquet, CSV or JSON files.
 
-    Spark shows the files of a job only when the whole job has succeeded.
+    Spark shows the files of a job only when the whole job has succeeded; what a
+    job that failed has left in a folder here is taken away.
     """
     databases.check_mode(mode)
     if kind not in KINDS:
         raise UnsupportedError(f"Spark writes {', '.join(KINDS)}, not {kind}.")
+    here = not is_table(target) and "://" not in target
+    existed = here and Path(target).exists()
     try:
         with failures(target):
             _write(frame if is_frame(frame) else of_frame(frame), target, mode, kind)
     except EngineError as error:
         if "ALREADY_EXISTS" in error.message:
             raise _is_there(target) from error
+        if here:
+            _take_away(Path(target), whole=not existed)
+        if told := _CANNOT_WRITE.search(str(error.__cause__)):
+            raise OutputError(
+                f"{target} cannot be written: {told[0]}.",
+                "Spark also writes beside it, to the folders that SPARK_LOCAL_DIRS names.",
+            ) from error
         raise
+
+
+_CANNOT_WRITE = re.compile(
+    "No space left on device|Disk quota exceeded|File too large|Read-only file system"
+)
+"""What a system says of a disk, deep in what Spark says of a job."""
+
+
+def _take_away(folder: Path, *, whole: bool) -> None:
+    """Remove what a failed job left in a folder, and if `whole` a folder without results."""
+    for _ in range(10):  # Tasks that are just being stopped may still write there.
+        results = any(not path.name.startswith((".", "_")) for path in folder.glob("*"))
+        left = folder if whole and not results else folder / "_temporary"
+        shutil.rmtree(left, ignore_errors=True)
+        time.sleep(0.1)
+        if not left.exists():
+            return
 
 
 def _write(frame: Any, target: str, mode: str, kind: str) -> None:
