@@ -1,7 +1,10 @@
 """Results that go to tables of databases and to stores: PostgreSQL and an S3 for real."""
 
+import io
 import os
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import date
@@ -16,7 +19,7 @@ from typer.testing import CliRunner
 
 import shelfwise
 from shelfwise import cli, tables
-from shelfwise.engines import databases
+from shelfwise.engines import databases, frames, output
 from shelfwise.errors import InputError, NotFoundError, OutputError, UnsupportedError
 
 SHOP = pl.DataFrame(
@@ -378,3 +381,64 @@ def test_options_that_do_not_go_together_are_refused(
     arguments: list[str], call: Callable[..., Any]
 ) -> None:
     assert call("analyze", "shop.csv", *arguments).exit_code == 2
+
+
+READERS = {"csv": pl.read_csv, "ndjson": pl.read_ndjson, "parquet": pl.read_parquet,
+           "arrow": pl.read_ipc}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("rows", [0, 250_000])
+def test_rows_of_an_engine_are_the_same_on_standard_output_and_in_a_file(
+    kind: str, rows: int, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    if kind == "ndjson" and not rows:
+        pytest.skip("NDJSON without rows is empty")
+    query = ("SELECT i AS product_id, 'a,\"' || i AS name, i / 3 AS price, NULL::DOUBLE AS stock, "
+             f"i % 2 = 0 AS even FROM range({rows}) AS numbers(i)")  # fmt: skip
+    relation = frames.connected(ordered=True).sql(query)
+    output.write(relation, str(tmp_path / "rows"), kind)
+    output.write(relation, "-", kind)
+    sent = capfdbinary.readouterr().out
+    wanted = relation.pl()
+    for place in (sent, (tmp_path / "rows").read_bytes()):
+        found = READERS[kind](io.BytesIO(place)).sort("product_id")
+        assert_frame_equal(found, wanted, check_dtypes=False)
+
+
+def test_rows_that_cannot_all_be_made_are_not_sent(capfdbinary: Any) -> None:
+    relation = duckdb.sql("SELECT if(i < 150000, i, error('no')) AS x FROM range(200000) t(i)")
+    for kind in READERS:
+        with pytest.raises(OutputError, match="Standard output cannot be written"):
+            output.write(relation, "-", kind)
+    assert capfdbinary.readouterr().out == b""
+
+
+STREAMED = """
+import resource, sys
+from shelfwise.engines import frames, output
+
+def most():  # megabytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+query = "SELECT i, i / 3 AS a, random() AS b, random() AS c, 'name ' || i AS n FROM range({}) t(i)"
+output.write(frames.connected().sql(query.format(1000)), *sys.argv[1:])
+before = most()
+output.write(frames.connected().sql(query.format(6_000_000)), *sys.argv[1:])
+print(most() - before, file=sys.stderr)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [("-", "csv"), ("-", "ndjson"), ("-", "parquet"), ("rows", "csv"), ("rows", "ndjson"),
+     ("rows", "arrow"), ("/dev/null", "arrow")],
+)  # fmt: skip
+def test_rows_of_an_engine_are_streamed(target: str, kind: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STREAMED, target, kind]
+    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          text=True, timeout=300)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    # The rows take 270 MB in memory, and more as text.
+    assert float(done.stderr.splitlines()[-1]) < 220

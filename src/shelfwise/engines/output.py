@@ -1,19 +1,22 @@
 """Results to where they go: a file, standard output, a store, or tables of a database."""
 
-import io
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 import polars as pl
 
-from shelfwise.engines import stores, urls
+from shelfwise.engines import fitting, stores, urls
 from shelfwise.engines.failures import writing
 from shelfwise.errors import NotFoundError, OutputError
 
 KINDS = ("csv", "json", "ndjson", "parquet", "arrow")
+HELD = 2**26
+"""Bytes on their way to standard output that are held in memory; more of them in a file."""
 RISKY = r"^\s*[=+\-@\t]"
 """A cell that a spreadsheet would take for a formula."""
 
@@ -49,10 +52,7 @@ def put(content: bytes, target: str) -> None:
 def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
     """A file is written beside its final name and moved there when it is whole."""
     if target == "-":
-        buffer = io.BytesIO()
-        write_to(buffer)
-        sys.stdout.buffer.write(buffer.getbuffer())
-        sys.stdout.buffer.flush()
+        _send(write_to, sys.stdout.buffer, "Standard output")
         return
     if urls.is_url(target):
         urls.refuse_unknown(target)
@@ -61,13 +61,8 @@ def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
     path = Path(target)
     if _is_device(path):
         # It is written to; it must not be replaced by a file.
-        buffer = io.BytesIO()
-        write_to(buffer)
-        try:
-            with path.open("wb") as device:
-                device.write(buffer.getbuffer())
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error}.") from error
+        with writing(path), path.open("wb") as device:
+            _send(write_to, device, path)
         return
     path = _checked(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -77,6 +72,16 @@ def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _send(write_to: Callable[[IO[bytes]], None], into: IO[bytes], named: Path | str) -> None:
+    """What is whole goes on, from memory or, where it is large, from a file of nobody's."""
+    with SpooledTemporaryFile(HELD) as made:
+        with writing(named):
+            write_to(made)
+        made.seek(0)
+        shutil.copyfileobj(made, into)
+    into.flush()
 
 
 def check(target: str) -> None:
@@ -114,20 +119,52 @@ def _write_bytes(content: bytes, place: Path | IO[bytes]) -> None:
         place.write(content)
 
 
-def _write(frame: Any, target: Path | IO[bytes], kind: str) -> None:
-    if not isinstance(frame, pl.DataFrame):
-        if isinstance(target, Path) and kind == "parquet":
-            frame.write_parquet(str(target), compression="zstd")
-            return
-        if isinstance(target, Path) and kind == "csv":
-            frame.write_csv(str(target), header=True)
-            return
-        frame = frame.pl()
-    if kind == "csv":
-        frame.write_csv(target)
-    elif kind == "ndjson":
-        frame.write_ndjson(target)
-    elif kind == "parquet":
-        frame.write_parquet(target, compression="zstd")
+def _write(frame: Any, place: Path | IO[bytes], kind: str) -> None:
+    if isinstance(frame, pl.DataFrame):
+        _write_frame(frame, place, kind)
+    elif isinstance(place, Path) and kind == "parquet":
+        frame.write_parquet(str(place), compression="zstd")
+    elif isinstance(place, Path) and kind == "csv":
+        frame.write_csv(str(place), header=True)
+    elif isinstance(place, Path):
+        with place.open("wb") as file:
+            _write_batches(frame, file, kind)
     else:
-        frame.write_ipc(target, compression="zstd")
+        _write_batches(frame, place, kind)
+
+
+def _write_frame(frame: pl.DataFrame, place: Path | IO[bytes], kind: str) -> None:
+    if kind == "csv":
+        frame.write_csv(place)
+    elif kind == "ndjson":
+        frame.write_ndjson(place)
+    elif kind == "parquet":
+        frame.write_parquet(place, compression="zstd")
+    else:
+        frame.write_ipc(place, compression="zstd")
+
+
+def _write_batches(relation: Any, file: IO[bytes], kind: str) -> None:
+    """The rows of a relation, so many at a time."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    reader = relation.to_arrow_reader(fitting.BATCH)
+    if kind == "parquet":
+        with parquet.ParquetWriter(file, reader.schema, compression="zstd") as columns:
+            for batch in reader:
+                columns.write_batch(batch)
+    elif kind == "arrow":
+        packed = pa.ipc.IpcWriteOptions(compression="zstd")
+        with pa.ipc.new_file(file, reader.schema, options=packed) as batches:
+            for batch in reader:
+                batches.write_batch(batch)
+    else:
+        rows = pl.DataFrame(reader.schema.empty_table())
+        if kind == "csv":
+            rows.write_csv(file)
+        for batch in reader:
+            rows = pl.DataFrame(batch)
+            rows.write_ndjson(file) if kind == "ndjson" else rows.write_csv(
+                file, include_header=False
+            )
