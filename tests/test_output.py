@@ -1,5 +1,6 @@
 """Results that go to tables of databases and to stores: PostgreSQL and an S3 for real."""
 
+import gzip
 import io
 import os
 import sqlite3
@@ -353,6 +354,44 @@ def test_a_folder_that_is_read_only_is_refused_before_anything_is_read(
             call("analyze", "none.csv", "-o", target)
 
 
+@pytest.mark.parametrize("command", [["analyze", "--sales"], ["trends"], ["decide", "portfolio"]])
+@pytest.mark.parametrize(
+    "source", ["here/lines.csv", "here", "here/*.csv", "./here/../here/*s.csv"]
+)
+def test_what_is_read_is_not_written_over(
+    command: list[str], source: str, tmp_path: Path, call: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("here").mkdir()
+    LINES.write_csv("here/lines.csv")
+    with pytest.raises(OutputError, match=r"lines\.csv is read itself"):
+        call(*command, source, "-o", "here/lines.csv")
+    assert pl.read_csv("here/lines.csv").height == 4
+
+
+def test_what_stands_beside_what_is_read_is_written(
+    tmp_path: Path, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    LINES.write_csv("lines-1.csv")
+    for source in ("lines-1.csv", "lines-*.csv"):
+        assert call("analyze", "--sales", source, "-o", "scored.csv").exit_code == 0
+
+
+@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+@pytest.mark.parametrize("ending", [".tsv", ".tsv.gz"])
+def test_a_file_that_ends_in_tsv_has_tabs(
+    engine: str, ending: str, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    SHOP.head(3).write_parquet(tmp_path / "shop.parquet")
+    target = tmp_path / f"out{ending}"
+    ended = call("analyze", tmp_path / "shop.parquet", "-o", target, "--engine", engine)
+    assert ended.exit_code == 0, ended.output
+    found = pl.read_csv(target, separator="\t", infer_schema=False).sort("product_id")
+    assert found["name"].to_list() == SHOP.head(3)["name"].to_list()
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -404,6 +443,22 @@ def test_rows_of_an_engine_are_the_same_on_standard_output_and_in_a_file(
     for place in (sent, (tmp_path / "rows").read_bytes()):
         found = READERS[kind](io.BytesIO(place)).sort("product_id")
         assert_frame_equal(found, wanted, check_dtypes=False)
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "json"])
+@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+def test_a_file_that_ends_in_gz_is_packed(
+    kind: str, engine: str, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    SHOP.head(3).write_parquet(tmp_path / "shop.parquet")
+    for ending in ("", ".gz"):
+        target = tmp_path / f"out.{kind}{ending}"
+        ended = call("analyze", tmp_path / "shop.parquet", "-o", target, "--engine", engine)
+        assert ended.exit_code == 0, ended.output
+    plain, packed = ((tmp_path / f"out.{kind}{ending}").read_bytes() for ending in ("", ".gz"))
+    assert len(gzip.decompress(packed).splitlines()) == len(plain.splitlines())
+    if kind != "json":
+        assert shelfwise.analyze(tmp_path / f"out.{kind}.gz").products.height == 3
 
 
 def test_rows_that_cannot_all_be_made_are_not_sent(capfdbinary: Any) -> None:

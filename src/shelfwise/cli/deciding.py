@@ -110,7 +110,8 @@ def decide(
 
     question = QUESTIONS[section]
     kind = kind_of_output(output, format, mode)
-    check_rows(output, kind, mode)
+    inputs = (file, sales, catalog, stock, receipts, suppliers)
+    check_rows(output, kind, mode, inputs)
     settings = _settings(policy, set_)
     asked = (("receipts", receipts), ("suppliers", suppliers))
     beside = {name: path for name, path in asked if path}
@@ -118,7 +119,7 @@ def decide(
         raise typer.BadParameter(f"--{wrong[0]} does not go with {section}.")
     if labels and section != "marketing":
         raise typer.BadParameter("--labels goes with marketing.")
-    check_rows(labels, "csv", "error")
+    check_rows(labels, "csv", "error", inputs)
     if sum(given is not None for given in (file, run, sales)) != 1:
         raise typer.BadParameter("Give a file of products, or --sales, or --run.")
     if sales is None and (catalog or stock or first or last or dates or rules):

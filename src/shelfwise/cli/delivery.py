@@ -75,20 +75,31 @@ def kind_on_spark(output: str | None, format: str | None, mode: str) -> str:
     return SPARK
 
 
-def check_rows(output: str | None, kind: str, mode: str) -> None:
-    """Refuse, before anything is computed, a place where `deliver_rows` could not write."""
-    _check(output, kind, mode, ("",))
+Inputs = Collection[str | None]
 
 
-def check_analysis(output: str | None, kind: str, mode: str) -> None:
+def check_rows(output: str | None, kind: str, mode: str, inputs: Inputs = ()) -> None:
+    """Refuse, before anything is computed, a place where `deliver_rows` could not write.
+
+    Neither may it be one of the inputs.
+    """
+    _check(output, kind, mode, inputs, [""])
+
+
+def check_analysis(output: str | None, kind: str, mode: str, inputs: Inputs) -> None:
     """The same for `deliver`, which writes three tables; on Spark it starts Spark."""
     from shelfwise import tables
 
-    _check(output, kind, mode, tables.SUFFIXES, tables.KEYS)
+    _check(output, kind, mode, inputs, tables.SUFFIXES, tables.KEYS)
 
 
 def _check(
-    target: str | None, kind: str, mode: str, tables: Collection[str], needs: Collection[str] = ()
+    target: str | None,
+    kind: str,
+    mode: str,
+    inputs: Inputs,
+    tables: Collection[str],
+    needs: Collection[str] = (),
 ) -> None:
     from shelfwise.engines import databases, output, spark
 
@@ -99,7 +110,7 @@ def _check(
     elif kind in (TABLES, SPARK):
         spark.check_target(target, tables, mode)
     else:
-        output.check(target)
+        output.check(target, [name for name in inputs if name])
 
 
 def deliver(analysis: Any, target: str, kind: str, mode: str, day: date | None) -> None:

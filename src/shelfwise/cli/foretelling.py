@@ -74,7 +74,7 @@ def trends(
     from shelfwise.sales import trends as found_in
 
     kind = kind_of_output(output, format, mode)
-    check_rows(output, kind, mode)
+    check_rows(output, kind, mode, (file, catalog, out_of_stock))
     counted = (mapping, catalog, None, first, last, dates, rules, max_rejected)
     with busy(f"Looking for trends in {_named(file, run)}"):
         if run:
@@ -118,7 +118,7 @@ def forecast(
     from shelfwise.sales import forecast as forecast_of
 
     kind = kind_of_output(output, format, mode)
-    check_rows(output, kind, mode)
+    check_rows(output, kind, mode, (file, catalog, out_of_stock))
     counted = (mapping, catalog, None, first, last, dates, rules, max_rejected)
     with busy(f"Forecasting {_named(file, run)}") as told:
         if run:

@@ -144,7 +144,7 @@ def analyze(
         if engine == "spark":
             _start_spark(master)
         _check(profile, model, save_model)
-        check_analysis(output, kind, mode)
+        check_analysis(output, kind, mode, (file, sales, catalog, stock))
         source: Any = file
         if sales is not None:
             source = sold(

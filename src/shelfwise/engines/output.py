@@ -1,17 +1,18 @@
 """Results to where they go: a file, standard output, a store, or tables of a database."""
 
+import gzip
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 import polars as pl
 
-from shelfwise.engines import fitting, stores, urls
-from shelfwise.engines.failures import writing
+from shelfwise.engines import files, fitting, stores, urls
+from shelfwise.engines.failures import masked, writing
 from shelfwise.errors import NotFoundError, OutputError
 
 KINDS = ("csv", "json", "ndjson", "parquet", "arrow")
@@ -23,7 +24,8 @@ RISKY = r"^\s*[=+\-@\t]"
 
 def write(frame: Any, target: str, kind: str) -> None:
     """A Polars frame or DuckDB relation into a file here or in a store, or standard output, `-`."""
-    _put(target, lambda place: _write(frame, place, kind))
+    between = files.TEXT.get(urls.path_of(target.removesuffix(".gz")).suffix.lower()) or ","
+    _put(target, lambda place: _write(frame, place, kind, between))
 
 
 def tamed(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -50,7 +52,12 @@ def put(content: bytes, target: str) -> None:
 
 
 def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
-    """A file is written beside its final name and moved there when it is whole."""
+    """A file is written beside its final name and moved there when it is whole.
+
+    What ends in `.gz` is packed, as it is unpacked when it is read.
+    """
+    if urls.path_of(target).suffix.lower() == ".gz":
+        write_to = _packed(write_to)
     if target == "-":
         _send(write_to, sys.stdout.buffer, "Standard output")
         return
@@ -74,6 +81,14 @@ def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def _packed(write_to: Callable[[IO[bytes]], None]) -> Callable[[Path | IO[bytes]], None]:
+    def write_packed(place: Path | IO[bytes]) -> None:
+        with gzip.open(place, "wb", 6) as file:
+            write_to(file)  # type: ignore[arg-type]  # It takes bytes as any file does.
+
+    return write_packed
+
+
 def _send(write_to: Callable[[IO[bytes]], None], into: IO[bytes], named: Path | str) -> None:
     """What is whole goes on, from memory or, where it is large, from a file of nobody's."""
     with SpooledTemporaryFile(HELD) as made:
@@ -84,15 +99,31 @@ def _send(write_to: Callable[[IO[bytes]], None], into: IO[bytes], named: Path | 
     into.flush()
 
 
-def check(target: str) -> None:
-    """What `write` and `put` would refuse of a file here or in a store, before it is made."""
+def check(target: str, inputs: Collection[str] = ()) -> None:
+    """What `write` and `put` would refuse of a file here or in a store, before it is made.
+
+    Also refuses to write over one of the inputs, or among files that are read together.
+    """
     if target == "-":
         return
+    for read in inputs:
+        if _is_among(target, read):
+            raise OutputError(f"{masked(target)} is read itself.", "Name a file elsewhere.")
     if urls.is_url(target):
         urls.refuse_unknown(target)
         stores.check_target(target)
     elif not _is_device(Path(target)):
         _checked(Path(target))
+
+
+def _is_among(target: str, read: str) -> bool:
+    """Whether a file is the one that is read, or would be the next time."""
+    if target == read or urls.is_url(target) or urls.is_url(read):
+        return target == read
+    path, source = Path(target).resolve(), Path(read).resolve()
+    if path == source or source.is_dir():
+        return path.is_relative_to(source)
+    return files.names_many(source) and path.parent == source.parent and path.match(source.name)
 
 
 def _is_device(path: Path) -> bool:
@@ -119,23 +150,23 @@ def _write_bytes(content: bytes, place: Path | IO[bytes]) -> None:
         place.write(content)
 
 
-def _write(frame: Any, place: Path | IO[bytes], kind: str) -> None:
+def _write(frame: Any, place: Path | IO[bytes], kind: str, between: str) -> None:
     if isinstance(frame, pl.DataFrame):
-        _write_frame(frame, place, kind)
+        _write_frame(frame, place, kind, between)
     elif isinstance(place, Path) and kind == "parquet":
         frame.write_parquet(str(place), compression="zstd")
     elif isinstance(place, Path) and kind == "csv":
-        frame.write_csv(str(place), header=True)
+        frame.write_csv(str(place), sep=between, header=True)
     elif isinstance(place, Path):
         with place.open("wb") as file:
-            _write_batches(frame, file, kind)
+            _write_batches(frame, file, kind, between)
     else:
-        _write_batches(frame, place, kind)
+        _write_batches(frame, place, kind, between)
 
 
-def _write_frame(frame: pl.DataFrame, place: Path | IO[bytes], kind: str) -> None:
+def _write_frame(frame: pl.DataFrame, place: Path | IO[bytes], kind: str, between: str) -> None:
     if kind == "csv":
-        frame.write_csv(place)
+        frame.write_csv(place, separator=between)
     elif kind == "ndjson":
         frame.write_ndjson(place)
     elif kind == "parquet":
@@ -144,7 +175,7 @@ def _write_frame(frame: pl.DataFrame, place: Path | IO[bytes], kind: str) -> Non
         frame.write_ipc(place, compression="zstd")
 
 
-def _write_batches(relation: Any, file: IO[bytes], kind: str) -> None:
+def _write_batches(relation: Any, file: IO[bytes], kind: str, between: str) -> None:
     """The rows of a relation, so many at a time."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -162,9 +193,10 @@ def _write_batches(relation: Any, file: IO[bytes], kind: str) -> None:
     else:
         rows = pl.DataFrame(reader.schema.empty_table())
         if kind == "csv":
-            rows.write_csv(file)
+            rows.write_csv(file, separator=between)
         for batch in reader:
             rows = pl.DataFrame(batch)
-            rows.write_ndjson(file) if kind == "ndjson" else rows.write_csv(
-                file, include_header=False
-            )
+            if kind == "ndjson":
+                rows.write_ndjson(file)
+            else:
+                rows.write_csv(file, separator=between, include_header=False)
