@@ -120,6 +120,10 @@ def what_no_schema_says(case: Any) -> None:
     """Give a request what makes it a good one: a file with products, a cron, an open folder."""
     if case.operation.label == "POST /v1/uploads":
         case.body, case.media_type = CSV.encode(), "text/csv"
+    asked = case.operation.label.rpartition("/")[2]
+    if case.operation.method.upper() == "POST" and asked in QUESTIONS:
+        # Bodies are generated where single requests are; here it matters where links lead.
+        case.body = {"since": "latest"} if QUESTIONS[asked].compares else {}
     if case.operation.label == "POST /v1/runs" and isinstance(case.body, dict):
         case.body.pop("model", None)
         if isinstance(source := case.body.get("source"), dict) and "upload" in source:
