@@ -1,14 +1,13 @@
 """Results that go to tables of databases and to stores: PostgreSQL and an S3 for real."""
 
-import json
+import gzip
+import io
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from typer.testing import CliRunner
 
 import shelfwise
 from shelfwise import cli, tables
-from shelfwise.engines import databases, output
+from shelfwise.engines import databases, frames, output
 from shelfwise.errors import InputError, NotFoundError, OutputError, UnsupportedError
 
 SHOP = pl.DataFrame(
@@ -287,6 +286,127 @@ def test_rows_on_standard_output_have_the_report_beside_them(
     assert "returned: 1 lines" in ended.stderr
 
 
+COMMANDS = (["analyze"], ["trends"], ["decide", "portfolio"])
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_table_that_is_there_is_refused_before_anything_is_read(
+    table: str, command: list[str], call: Callable[..., Any]
+) -> None:
+    suffix = "_quality" if command == ["analyze"] else ""  # Each of its tables counts.
+    databases.write_tables({suffix: LINES}, table)
+    with pytest.raises(OutputError, match="there already"):
+        call(*command, "none.csv", "-o", table)
+    for mode in ("overwrite", "append") if command != ["analyze"] else ("overwrite",):
+        with pytest.raises(NotFoundError, match=r"none\.csv"):
+            call(*command, "none.csv", "-o", table, "--mode", mode)
+    assert read(table, suffix).height == 4
+
+
+def test_a_table_that_cannot_take_the_rows_is_refused_before_anything_is_read(
+    table: str, call: Callable[..., Any]
+) -> None:
+    databases.write_tables({"": LINES}, table)
+    with pytest.raises(OutputError, match="has no as_of and no run_id"):
+        call("analyze", "none.csv", "-o", table, "--mode", "append")
+    if table.startswith("postgresql"):
+        with pytest.raises(OutputError, match="there is no such schema"):
+            call("analyze", "none.csv", "-o", table.replace("/scored", "/gold.scored"))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("target", "error", "told"),
+    [
+        ("none/of/this.csv", NotFoundError, "There is no folder"),
+        (".", UnsupportedError, "no ending"),
+        ("folder.csv", OutputError, "is a folder"),
+        ("sqlite:///none/shop.db/scored", NotFoundError, "There is no folder"),
+        ("duckdb:///none/shop.db/scored", NotFoundError, "There is no folder"),
+        ("sqlite:///text.db/scored", OutputError, "cannot be written"),
+        ("duckdb:///text.db/scored", OutputError, "cannot be written"),
+        ("postgresql://me:s3cret@127.0.0.1:1/shop/scored", OutputError, "cannot be written"),
+        ("file:///none/of/this.csv", NotFoundError, "There is no"),
+    ],
+)
+def test_a_place_that_is_not_there_is_refused_before_anything_is_read(
+    command: list[str], target: str, error: type[Exception], told: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., Any],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "text.db").write_text("no database" * 1000)
+    with pytest.raises(error, match=told) as caught:
+        call(*command, "none.csv", "-o", target)
+    assert "s3cret" not in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.csv", "text.db"]
+
+
+def test_a_folder_that_is_read_only_is_refused_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sqlite3.connect("shop.db").close()
+    Path("shop.db").touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # Who may do everything runs tests too.
+    for target in ("out.csv", "sqlite:///shop.db/scored", "duckdb:///new.db/scored"):
+        with pytest.raises(OutputError, match="cannot be written"):
+            call("analyze", "none.csv", "-o", target)
+
+
+@pytest.mark.parametrize("command", [["analyze", "--sales"], ["trends"], ["decide", "portfolio"]])
+@pytest.mark.parametrize(
+    "source", ["here/lines.csv", "here", "here/*.csv", "./here/../here/*s.csv"]
+)
+def test_what_is_read_is_not_written_over(
+    command: list[str], source: str, tmp_path: Path, call: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("here").mkdir()
+    LINES.write_csv("here/lines.csv")
+    with pytest.raises(OutputError, match=r"lines\.csv is read itself"):
+        call(*command, source, "-o", "here/lines.csv")
+    assert pl.read_csv("here/lines.csv").height == 4
+
+
+def test_what_stands_beside_what_is_read_is_written(
+    tmp_path: Path, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    LINES.write_csv("lines-1.csv")
+    for source in ("lines-1.csv", "lines-*.csv"):
+        assert call("analyze", "--sales", source, "-o", "scored.csv").exit_code == 0
+
+
+@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+@pytest.mark.parametrize("ending", [".tsv", ".tsv.gz"])
+def test_a_file_that_ends_in_tsv_has_tabs(
+    engine: str, ending: str, tmp_path: Path, call: Callable[..., Any]
+) -> None:
+    SHOP.head(3).write_parquet(tmp_path / "shop.parquet")
+    target = tmp_path / f"out{ending}"
+    ended = call("analyze", tmp_path / "shop.parquet", "-o", target, "--engine", engine)
+    assert ended.exit_code == 0, ended.output
+    found = pl.read_csv(target, separator="\t", infer_schema=False).sort("product_id")
+    assert found["name"].to_list() == SHOP.head(3)["name"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--profile", "none.toml"], "none.toml"),
+        (["--model", "none.json"], "none.json"),
+        (["--save-model", "model.pkl"], "no known ending"),
+    ],
+)
+def test_what_scoring_needs_is_looked_for_before_lines_are_counted(
+    arguments: list[str], told: str, call: Callable[..., Any]
+) -> None:
+    with pytest.raises(shelfwise.ShelfwiseError, match=told):
+        call("analyze", "--sales", "none.csv", *arguments)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -302,144 +422,78 @@ def test_options_that_do_not_go_together_are_refused(
     assert call("analyze", "shop.csv", *arguments).exit_code == 2
 
 
-# --- stores
+READERS = {"csv": pl.read_csv, "ndjson": pl.read_ndjson, "parquet": pl.read_parquet,
+           "arrow": pl.read_ipc}  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def _moto() -> Iterator[str]:
-    """A server that speaks S3, in a process of its own; its address."""
-    pytest.importorskip("moto")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p",
-               str(port)]  # fmt: skip
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/moto-api/", timeout=5).close()
-                break
-            except OSError:
-                assert server.poll() is None, "the store did not start"
-                time.sleep(0.1)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-@pytest.fixture
-def bucket(_moto: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of an empty bucket, with the credentials where Arrow looks for them."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": _moto, "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    name = f"b{time.time_ns()}"
-    made = urllib.request.Request(f"{_moto}/{name}", method="PUT")
-    urllib.request.urlopen(made, timeout=30).close()
-    return f"s3://{name}"
-
-
-@pytest.fixture(params=["s3", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "file":
-        for folder in ("in", "out", "parts"):  # A store has no folders that must be made.
-            (tmp_path / "store" / folder).mkdir(parents=True)
-        return f"file://{tmp_path}/store"
-    return str(request.getfixturevalue("bucket"))
-
-
-def names_in(store: str) -> list[str]:
-    from pyarrow import fs
-
-    system, path = fs.FileSystem.from_uri(store)
-    found = system.get_file_info(fs.FileSelector(path))
-    return sorted(one.base_name for one in found if one.type == fs.FileType.File)
-
-
-@pytest.mark.parametrize("kind", ["parquet", "csv", "arrow"])
-def test_a_result_goes_to_a_store_and_comes_back(
-    store: str, kind: str, analysis: shelfwise.Analysis
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("rows", [0, 250_000])
+def test_rows_of_an_engine_are_the_same_on_standard_output_and_in_a_file(
+    kind: str, rows: int, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    target = f"{store}/scored.{kind}"
-    output.write(analysis.products, target, kind)
-    assert names_in(store) == [f"scored.{kind}"]
-    again = shelfwise.analyze(target).products
-    wanted = ["product_id", "name", "performance_score", "rank"]
-    assert_frame_equal(again.select(wanted), analysis.products.select(wanted))
-    relation = shelfwise.analyze(SHOP.head(3), engine="duckdb").products
-    output.write(relation, target, kind)
-    assert shelfwise.analyze(target).products.height == 3
+    if kind == "ndjson" and not rows:
+        pytest.skip("NDJSON without rows is empty")
+    query = ("SELECT i AS product_id, 'a,\"' || i AS name, i / 3 AS price, NULL::DOUBLE AS stock, "
+             f"i % 2 = 0 AS even FROM range({rows}) AS numbers(i)")  # fmt: skip
+    relation = frames.connected(ordered=True).sql(query)
+    output.write(relation, str(tmp_path / "rows"), kind)
+    output.write(relation, "-", kind)
+    sent = capfdbinary.readouterr().out
+    wanted = relation.pl()
+    for place in (sent, (tmp_path / "rows").read_bytes()):
+        found = READERS[kind](io.BytesIO(place)).sort("product_id")
+        assert_frame_equal(found, wanted, check_dtypes=False)
 
 
-def test_products_in_a_folder_of_a_store(store: str) -> None:
-    for part in (0, 1):
-        output.write(SHOP[part : part + 1], f"{store}/parts/{part}.parquet", "parquet")
-    found = shelfwise.analyze(f"{store}/parts").products["product_id"]
-    assert sorted(found.to_list()) == ["007", "08"]
-    relation = shelfwise.analyze(f"{store}/parts/", engine="duckdb").products
-    assert relation.count("*").fetchall() == [(2,)]
-
-
-def test_the_command_line_writes_to_a_store(
-    store: str, tmp_path: Path, call: Callable[..., Any]
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "json"])
+@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+def test_a_file_that_ends_in_gz_is_packed(
+    kind: str, engine: str, tmp_path: Path, call: Callable[..., Any]
 ) -> None:
-    LINES.write_csv(tmp_path / "lines.csv")
-    output.put((tmp_path / "lines.csv").read_bytes(), f"{store}/in/lines.csv")
-    ended = call("analyze", "--sales", f"{store}/in/lines.csv", "-o", f"{store}/out/scored.json",
-                 "--format", "json")  # fmt: skip
-    assert ended.exit_code == 0, ended.output
-    ended = call("analyze", "--sales", f"{store}/in/lines.csv", "-o", f"{store}/out/scored.parquet")
-    assert ended.exit_code == 0, ended.output
-    assert names_in(f"{store}/out") == ["scored.json", "scored.parquet", "scored.quality.json"]
-    assert f"{store}/out/scored.parquet" in ended.output
-    assert f"{store}/out/scored.quality.json" in ended.output
+    SHOP.head(3).write_parquet(tmp_path / "shop.parquet")
+    for ending in ("", ".gz"):
+        target = tmp_path / f"out.{kind}{ending}"
+        ended = call("analyze", tmp_path / "shop.parquet", "-o", target, "--engine", engine)
+        assert ended.exit_code == 0, ended.output
+    plain, packed = ((tmp_path / f"out.{kind}{ending}").read_bytes() for ending in ("", ".gz"))
+    assert len(gzip.decompress(packed).splitlines()) == len(plain.splitlines())
+    if kind != "json":
+        assert shelfwise.analyze(tmp_path / f"out.{kind}.gz").products.height == 3
 
 
-def test_what_stands_behind_a_question_mark_is_kept(
-    bucket: str, tmp_path: Path, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    LINES.write_csv(tmp_path / "lines.csv")
-    host = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
-    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
-    place = bucket.replace("s3://", "s3://testing:s3cret@")
-    target = f"{place}/out.v1/a.parquet?scheme=http&endpoint_override={host}"
-    ended = call("analyze", "--sales", tmp_path / "lines.csv", "-o", target)
-    assert ended.exit_code == 0, ended.output
-    assert "s3cret" not in ended.output
-    assert shelfwise.analyze(target).products.height == 3
-    assert names_in(target.replace("/a.parquet", "")) == ["a.parquet", "a.quality.json"]
+def test_rows_that_cannot_all_be_made_are_not_sent(capfdbinary: Any) -> None:
+    relation = duckdb.sql("SELECT if(i < 150000, i, error('no')) AS x FROM range(200000) t(i)")
+    for kind in READERS:
+        with pytest.raises(OutputError, match="Standard output cannot be written"):
+            output.write(relation, "-", kind)
+    assert capfdbinary.readouterr().out == b""
 
 
-def test_a_result_that_cannot_be_made_leaves_nothing(store: str) -> None:
-    relation = duckdb.sql("SELECT 1 / (i - 150000)::INT AS x, error('no') AS y FROM range(200000) "
-                          "AS numbers(i)")  # fmt: skip
-    output.put(b"old", f"{store}/scored.csv")
-    with pytest.raises(OutputError, match="cannot be written"):
-        output.write(relation, f"{store}/scored.csv", "csv")
-    assert names_in(store) == ["scored.csv"]
+STREAMED = """
+import resource, sys
+from shelfwise.engines import frames, output
+
+def most():  # megabytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+query = "SELECT i, i / 3 AS a, random() AS b, random() AS c, 'name ' || i AS n FROM range({}) t(i)"
+output.write(frames.connected().sql(query.format(1000)), *sys.argv[1:])
+before = most()
+output.write(frames.connected().sql(query.format(6_000_000)), *sys.argv[1:])
+print(most() - before, file=sys.stderr)
+"""
 
 
-def test_a_bucket_that_is_not_there_is_named(bucket: str, analysis: shelfwise.Analysis) -> None:
-    with pytest.raises(OutputError, match=r"s3://none-of-this/a\.parquet cannot be written"):
-        output.write(analysis.products, "s3://none-of-this/a.parquet", "parquet")
-    with pytest.raises(NotFoundError, match="nothing at"):
-        shelfwise.analyze(f"{bucket}/none.parquet")
-    with pytest.raises(OutputError, match="is a folder"):
-        output.write(analysis.products, f"{bucket}/folder/", "parquet")
-    with pytest.raises(OutputError, match="is a folder"):
-        output.write(analysis.products, bucket, "parquet")
-    with pytest.raises(UnsupportedError, match="Known"):
-        output.put(b"", "ftp://host/a.csv")
-
-
-def test_order_lines_of_a_store(bucket: str) -> None:
-    output.write(LINES, f"{bucket}/lines.parquet", "parquet")
-    sold = shelfwise.from_sales(f"{bucket}/lines.parquet")
-    assert json.loads(json.dumps(sold.quality.net_units)) == 8
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "kind"),
+    [("-", "csv"), ("-", "ndjson"), ("-", "parquet"), ("rows", "csv"), ("rows", "ndjson"),
+     ("rows", "arrow"), ("/dev/null", "arrow")],
+)  # fmt: skip
+def test_rows_of_an_engine_are_streamed(target: str, kind: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STREAMED, target, kind]
+    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          text=True, timeout=300)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    # The rows take 270 MB in memory, and more as text.
+    assert float(done.stderr.splitlines()[-1]) < 220

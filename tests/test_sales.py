@@ -475,6 +475,7 @@ def test_duplicates_are_told_and_count_when_asked(frame: Engine) -> None:
     sold = from_sales(frame(lines), find_duplicates=True)
     found = sold.quality["duplicate"]
     assert (found.lines, found.products) == (3, 2)
+    assert (found.units, found.revenue) == (7, 70)
     assert found.examples[0]["times"] == 3
     assert sold.products["units_sold"].to_list() == [6.0, 1.0, 6.0]
     assert "duplicate" not in {f.name for f in from_sales(frame(lines)).quality.findings}

@@ -237,8 +237,53 @@ def test_a_killed_job_leaves_nothing_behind(session: Any, tmp_path: Path) -> Non
     with pytest.raises(EngineError, match="Spark could not finish"):
         spark.write(slow, str(target), "error")
     timer.join()
-    assert not list(tmp_path.rglob("*.parquet/*.parquet"))
-    assert not (target / "_SUCCESS").exists()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of two megabytes; only root may have one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    try:
+        made = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("there is no mount")
+    if made.returncode:
+        pytest.skip(f"a disk cannot be mounted: {made.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("kind", spark.KINDS)
+def test_a_full_disk_leaves_what_was_there(session: Any, small_disk: Path, kind: str) -> None:
+    large = session.range(0, 2_000_000, numPartitions=4).selectExpr("id", "uuid() AS text")
+    old, new = small_disk / f"old.{kind}", small_disk / f"new.{kind}"
+    spark.write(large.limit(10), str(old), "error", kind)
+    told = r"cannot be written: No space left on device"
+    for target in (old, new):
+        with pytest.raises(OutputError, match=told):
+            spark.write(large, str(target), "append", kind)
+    assert [path.name for path in small_disk.iterdir()] == [old.name]
+    assert spark.read(old).count() == 10
+    assert not list(old.glob("_temporary"))
+    spark.check_target(str(new), [""], "error")  # It can be tried again.
+
+
+def test_what_is_there_is_refused_before_anything_is_read(
+    session: Any, table: str, tmp_path: Path
+) -> None:
+    session.sql(f"CREATE TABLE {table}_quality (a INT) USING parquet")
+    (tmp_path / "out.parquet").mkdir()
+    for target, told in (
+        (table, f"{table}_quality is there already"),
+        (f"none_of_this.{table}", "There is no schema none_of_this"),
+        (str(tmp_path / "out.parquet"), r"out\.parquet is there already"),
+    ):
+        command = ["analyze", "none.parquet", "--engine", "spark", "-o", target]
+        result = CliRunner().invoke(app, command)
+        assert re.search(told, str(result.exception)), result.output
 
 
 def test_what_was_kept_is_let_go(session: Any) -> None:

@@ -167,11 +167,10 @@ class Model:
         A crash leaves the old file or the new one, never half of one.
         """
         path = Path(path)
+        check_ending(path)
         if path.suffix == ".json":
             _write(path, _json(self.parameters))
             return path
-        if path.suffix != ".joblib":
-            raise ModelError(f"{path} has no known ending.", "Use .json or .joblib.")
         import joblib
 
         buffer = BytesIO()
@@ -295,6 +294,12 @@ def _read(path: Path) -> bytes:
         raise NotFoundError(f"There is no file {path}.") from error
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def check_ending(path: Path) -> None:
+    """ModelError for a file that no model is written to."""
+    if path.suffix not in (".json", ".joblib"):
+        raise ModelError(f"{path} has no known ending.", "Use .json or .joblib.")
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -13,7 +13,7 @@ class Finding:
     """One thing found: how many lines (or products) it touched, and what was done.
 
     `action` is "left out", "counted" (with the meaning beside), or "told" (nothing was
-    done). `units` and `revenue` are sums over the lines, signs kept.
+    done). `units` and `revenue` are sums over the lines, signs kept; 0 where none are known.
     """
 
     name: str
@@ -65,6 +65,6 @@ class Quality:
         ]
         for f in self.findings:
             touched = f"{f.lines:,} lines" if f.lines else f"{f.products:,} products"
-            money = f", revenue {f.revenue:,.2f}" if f.lines else ""
+            money = f", revenue {f.revenue:,.2f}" if f.units or f.revenue else ""
             lines.append(f"  {f.name}: {touched}{money}; {f.action}. {f.meaning}")
         return "\n".join(lines)

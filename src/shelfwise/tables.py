@@ -36,6 +36,10 @@ QUALITY = {
     "examples": ("up to three of them, as a JSON array", pl.String),
 }
 """Columns of the tables beside the products, after run_id and as_of: meaning and type."""
+KEYS = ("run_id", "as_of")
+"""Columns that each table begins with."""
+SUFFIXES = ("_quality", "_rejected", "")
+"""What comes after the name of each table, in the order in which they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,7 @@ def write(
     run = Run.of(analysis, as_of)
     with failures(target):
         frames = (quality(analysis), analysis.rejected, analysis.products)
-    names = ("_quality", "_rejected", "")
-    keyed = {name: _keyed(frame, run) for name, frame in zip(names, frames, strict=True)}
+    keyed = {name: _keyed(frame, run) for name, frame in zip(SUFFIXES, frames, strict=True)}
     write_all = databases.write_tables if databases.is_table(target) else spark.write_tables
     with failures(target):
         write_all(keyed, target, mode)
@@ -100,13 +103,13 @@ def write(
 def _keyed(frame: Any, run: Run) -> Any:
     rows = nw.from_native(frame)
     names = rows.collect_schema().names()
-    if taken := [name for name in names if name.casefold() in ("run_id", "as_of")]:
+    if taken := [name for name in names if name.casefold() in KEYS]:
         raise InputError(
             f"The products have a column {taken[0]} of their own, which the tables need.",
             "Rename it or leave it out.",
         )
     keyed = rows.with_columns(run_id=nw.lit(run.run_id), as_of=nw.lit(run.as_of))
-    return keyed.select("run_id", "as_of", *names).to_native()
+    return keyed.select(*KEYS, *names).to_native()
 
 
 def _types(columns: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table as Grid
 from rich.text import Text
 
-from shelfwise.cli.delivery import ModeOption, deliver_rows, kind_of_output
+from shelfwise.cli.delivery import ModeOption, check_rows, deliver_rows, kind_of_output
 from shelfwise.cli.keeping import store, whole_id
 from shelfwise.cli.opinions import day_of
 from shelfwise.cli.scoring import (
@@ -110,6 +110,8 @@ def decide(
 
     question = QUESTIONS[section]
     kind = kind_of_output(output, format, mode)
+    inputs = (file, sales, catalog, stock, receipts, suppliers)
+    check_rows(output, kind, mode, inputs)
     settings = _settings(policy, set_)
     asked = (("receipts", receipts), ("suppliers", suppliers))
     beside = {name: path for name, path in asked if path}
@@ -117,6 +119,7 @@ def decide(
         raise typer.BadParameter(f"--{wrong[0]} does not go with {section}.")
     if labels and section != "marketing":
         raise typer.BadParameter("--labels goes with marketing.")
+    check_rows(labels, "csv", "error", inputs)
     if sum(given is not None for given in (file, run, sales)) != 1:
         raise typer.BadParameter("Give a file of products, or --sales, or --run.")
     if sales is None and (catalog or stock or first or last or dates or rules):
@@ -154,6 +157,7 @@ def compare(
 ) -> None:
     """What changed between two runs that are kept, and what really did."""
     kind = kind_of_output(output, format, mode)
+    check_rows(output, kind, mode)
     settings = _settings(policy, set_)
     with busy(f"Comparing {before} and {after}"), store() as kept:
         first, second = (kept.runs.get(whole_id(kept, one)) for one in (before, after))

@@ -1,6 +1,7 @@
 """Where a result goes, and what it is written as: the screen, a file, tables."""
 
 import json
+from collections.abc import Collection
 from datetime import date
 from typing import Annotated, Any
 
@@ -72,6 +73,44 @@ def kind_on_spark(output: str | None, format: str | None, mode: str) -> str:
     if kind not in spark.KINDS:
         raise typer.BadParameter(f"Spark writes {', '.join(spark.KINDS)}, not {kind}.")
     return SPARK
+
+
+Inputs = Collection[str | None]
+
+
+def check_rows(output: str | None, kind: str, mode: str, inputs: Inputs = ()) -> None:
+    """Refuse, before anything is computed, a place where `deliver_rows` could not write.
+
+    Neither may it be one of the inputs.
+    """
+    _check(output, kind, mode, inputs, [""])
+
+
+def check_analysis(output: str | None, kind: str, mode: str, inputs: Inputs) -> None:
+    """The same for `deliver`, which writes three tables; on Spark it starts Spark."""
+    from shelfwise import tables
+
+    _check(output, kind, mode, inputs, tables.SUFFIXES, tables.KEYS)
+
+
+def _check(
+    target: str | None,
+    kind: str,
+    mode: str,
+    inputs: Inputs,
+    tables: Collection[str],
+    needs: Collection[str] = (),
+) -> None:
+    from shelfwise.engines import databases, output, spark
+
+    if kind == "table" or target is None:
+        return
+    if databases.is_table(target):
+        databases.check_target(target, tables, mode, needs)
+    elif kind in (TABLES, SPARK):
+        spark.check_target(target, tables, mode)
+    else:
+        output.check(target, [name for name in inputs if name])
 
 
 def deliver(analysis: Any, target: str, kind: str, mode: str, day: date | None) -> None:

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table as Grid
 from rich.text import Text
 
-from shelfwise.cli.delivery import ModeOption, deliver_rows, kind_of_output
+from shelfwise.cli.delivery import ModeOption, check_rows, deliver_rows, kind_of_output
 from shelfwise.cli.scoring import (
     CatalogOption,
     DatesOption,
@@ -74,6 +74,7 @@ def trends(
     from shelfwise.sales import trends as found_in
 
     kind = kind_of_output(output, format, mode)
+    check_rows(output, kind, mode, (file, catalog, out_of_stock))
     counted = (mapping, catalog, None, first, last, dates, rules, max_rejected)
     with busy(f"Looking for trends in {_named(file, run)}"):
         if run:
@@ -117,6 +118,7 @@ def forecast(
     from shelfwise.sales import forecast as forecast_of
 
     kind = kind_of_output(output, format, mode)
+    check_rows(output, kind, mode, (file, catalog, out_of_stock))
     counted = (mapping, catalog, None, first, last, dates, rules, max_rejected)
     with busy(f"Forecasting {_named(file, run)}") as told:
         if run:

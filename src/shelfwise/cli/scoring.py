@@ -11,6 +11,7 @@ from rich.markup import escape
 from shelfwise.cli.delivery import (
     TABLES,
     ModeOption,
+    check_analysis,
     deliver,
     kind_of_output,
     kind_on_spark,
@@ -142,6 +143,8 @@ def analyze(
     with busy(f"Scoring {masked(file or str(sales))}", _rows(file or str(sales))):
         if engine == "spark":
             _start_spark(master)
+        _check(profile, model, save_model)
+        check_analysis(output, kind, mode, (file, sales, catalog, stock))
         source: Any = file
         if sales is not None:
             source = sold(
@@ -179,6 +182,20 @@ def analyze(
             err.print(str(analysis.quality), markup=False, soft_wrap=True)
     if kept:
         err.print(f"Kept as run {kept.id}.", markup=False)
+
+
+def _check(profile: str, model: str | None, save_model: str | None) -> None:
+    """Refuse what is not there, or cannot be written, before many lines are counted."""
+    from shelfwise.model import Model, check_ending
+    from shelfwise.profile import load_profile
+
+    chosen = _model(model)
+    if isinstance(chosen, str):
+        Model.load(chosen)
+    elif chosen is None:
+        load_profile(profile)
+    if save_model:
+        check_ending(Path(save_model))
 
 
 def _save(analysis: Any, source: str, label: str | None, day: date | None) -> Any:

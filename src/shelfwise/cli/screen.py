@@ -109,7 +109,7 @@ def _quality(quality: Any) -> Grid:
             found.name.replace("_", " "),
             f"{found.lines:,}" if found.lines else "",
             f"{found.products:,}" if found.products else "",
-            f"{found.revenue:,.2f}" if found.lines else "",
+            f"{found.revenue:,.2f}" if found.units or found.revenue else "",
             found.action,
             found.meaning,
         )

@@ -1,7 +1,8 @@
 """Tables of PostgreSQL, SQLite and DuckDB by URL, in and out, as Arrow."""
 
+import os
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import polars as pl
 
-from shelfwise.engines import frames
+from shelfwise.engines import fitting, frames
 from shelfwise.engines.failures import first_line, masked, writing
 from shelfwise.errors import (
     InputError,
@@ -28,10 +29,6 @@ SCHEMES = {
 Mode = Literal["error", "overwrite", "append"]
 MODES = ("error", "overwrite", "append")
 """What happens to a table that is there: nothing, it goes, or rows come to it."""
-BATCH = 100_000
-"""Rows that are on their way at once."""
-NUMBERS, EXACT, TEXT = "numbers", "exact numbers", "text"
-"""What a column holds, as messages say it; DECIMAL and NUMERIC are exact."""
 _READERS: "weakref.WeakKeyDictionary[Any, Path]" = weakref.WeakKeyDictionary()
 """The databases in memory that read a file of DuckDB, as `source`, and which."""
 
@@ -115,106 +112,86 @@ def write_tables(tables: Mapping[str, Any], url: str, mode: Mode = "error") -> N
     Raises:
         OutputError: A table is there already, has other columns, or cannot be written.
     """
+    place = _target(url, tables, mode)
+    write = _into_duckdb if place.kind == "duckdb" else _into_arrow
+    with writing(place.shown()):
+        write(tables, place, mode)
+
+
+def check_target(
+    url: str, suffixes: Collection[str], mode: str, needs: Collection[str] = ()
+) -> None:
+    """What `write_tables` would refuse, told before there is anything to write.
+
+    Args:
+        url: The table.
+        suffixes: What comes after its name in the tables beside it.
+        mode: As `write_tables` takes it.
+        needs: Columns that the rows will have; a table to append to has them.
+
+    Raises:
+        NotFoundError: There is no such folder.
+        OutputError: A table is there already, or lacks columns, or nothing may be made there.
+    """
+    place = _target(url, suffixes, mode)
+    file = Path(place.server).absolute()
+    if place.kind != "postgresql":
+        for path in (file.parent, file):
+            if path.exists() and not os.access(path, os.W_OK):
+                raise OutputError(f"{place.shown()} cannot be written: {path} is read-only.")
+        if not file.exists():
+            return  # It would be made by the look.
+    with writing(place.shown()):
+        found = (_found_duckdb if place.kind == "duckdb" else _found_arrow)(place, suffixes)
+    for suffix, columns in found.items():
+        if columns and mode == "error":
+            raise fitting.is_there(place.shown(suffix))
+        if columns and mode == "append" and (lacking := sorted(set(needs) - set(columns))):
+            raise fitting.other_columns(place.shown(suffix), f"has no {' and no '.join(lacking)}")
+
+
+Found = dict[str, fitting.Columns]
+"""The columns of tables by what comes after the name; none where there is no table."""
+
+
+def _found_duckdb(place: _Place, suffixes: Collection[str]) -> Found:
+    # As it will be attached to be written: a file that somebody else holds is told now.
+    with frames.connected() as database:
+        database.execute(f"ATTACH {_quoted(place.server)} AS target (TYPE duckdb)")
+        database.execute("USE target")
+        return {suffix: _columns_duckdb(database, place, suffix) for suffix in suffixes}
+
+
+def _found_arrow(place: _Place, suffixes: Collection[str]) -> Found:
+    with _connected(place) as (_, cursor):
+        found = {suffix: _columns(cursor, place, suffix) for suffix in suffixes}
+        if place.kind == "postgresql" and not all(found.values()):
+            _refuse_schema(cursor, place)
+    return found
+
+
+def _refuse_schema(cursor: Any, place: _Place) -> None:
+    """OutputError where PostgreSQL has no such schema, or lets nobody like us make a table."""
+    schema = _quoted(place.schema) if place.schema else "current_schema()"
+    cursor.execute(f"SELECT has_schema_privilege(to_regnamespace(quote_ident({schema})), 'CREATE')")
+    (may,) = cursor.fetchone()
+    if not may:
+        reason = "there is no such schema" if may is None else "no table may be made in its schema"
+        raise OutputError(f"{place.shown()} cannot be written: {reason}.")
+
+
+def _target(url: str, suffixes: Collection[str], mode: str) -> _Place:
+    """The place that a URL names, and where tables of these names can be."""
     check_mode(mode)
     place = _place(url)
     if place.kind != "postgresql" and not Path(place.server).absolute().parent.is_dir():
         raise NotFoundError(f"There is no folder {Path(place.server).absolute().parent}.")
     if place.kind == "postgresql":
         # PostgreSQL cuts off what is longer, and with it what tells two tables apart.
-        for suffix in tables:
+        for suffix in suffixes:
             if len((place.table + suffix).encode()) > 63:
                 raise InputError(f"{place.table}{suffix} is longer than 63 bytes.", "Shorten it.")
-    write = _into_duckdb if place.kind == "duckdb" else _into_arrow
-    with writing(place.shown()):
-        write(tables, place, mode)
-
-
-def _stream(frame: Any, kind: str) -> Any:
-    """The rows as a reader of Arrow batches, in types that the database knows."""
-    import pyarrow as pa
-
-    if isinstance(frame, pl.DataFrame):
-        coded = [name for name, type_ in frame.schema.items() if type_ in (pl.Categorical, pl.Enum)]
-        plain = frame.with_columns(pl.col(coded).cast(pl.String)) if coded else frame
-        reader = plain.to_arrow(compat_level=pl.CompatLevel.oldest()).to_reader(BATCH)
-    else:
-        reader = frame.to_arrow_reader(BATCH)
-    types = {}
-    for field in reader.schema:
-        if kind == "sqlite" and pa.types.is_decimal(field.type):
-            types[field.name] = pa.float64()  # SQLite has one kind of fraction.
-        if kind != "duckdb" and field.type == pa.uint64():
-            types[field.name] = pa.int64()  # They have no larger one; what is above is an error.
-    return _cast(reader, types)
-
-
-def _cast(reader: Any, types: Mapping[str, Any]) -> Any:
-    """The rows with some columns in other types; a value that would change is an error."""
-    import pyarrow as pa
-
-    fields = [field.with_type(types.get(field.name, field.type)) for field in reader.schema]
-    return reader.cast(pa.schema(fields)) if types else reader
-
-
-def _fitted(
-    reader: Any,
-    theirs: Mapping[str, tuple[str | None, Any]],
-    place: _Place,
-    suffix: str,
-    mode: Mode,
-) -> Any:
-    """The rows as the table that is there takes them, by its columns' kinds and Arrow types.
-
-    Drivers and engines would round 1.5 to 2 in a column of integers, make 7 of "007", or
-    write bytes that mean another number. Raises OutputError where the table must not be
-    there, or has other columns.
-    """
-    if not theirs or mode == "overwrite":
-        return reader
-    named = place.shown(suffix)
-    if mode == "error":
-        raise OutputError(f"{named} is there already.", "Say --mode overwrite or --mode append.")
-    advice = "Append what has the same columns, or say --mode overwrite, or name another table."
-    ours = {field.name: (_kind(field.type, place.kind), field.type) for field in reader.schema}
-    if set(theirs) != set(ours):
-        more, less = (", ".join(sorted(a - b)) or "none" for a, b in
-                      ((set(ours), set(theirs)), (set(theirs), set(ours))))  # fmt: skip
-        raise OutputError(
-            f"{named} has other columns: it lacks {more}, and has beside {less}.", advice
-        )
-    types = {}
-    for name, (kind, type_) in ours.items():
-        there, takes = theirs[name]
-        if None not in (kind, there) and kind != there:
-            raise OutputError(f"{named} has {there} in the column {name}, not {kind}.", advice)
-        if kind == there == NUMBERS and takes is not None and takes != type_:
-            types[name] = takes
-    return _cast(reader, types)
-
-
-def _kind(type_: Any, database: str) -> str | None:
-    """What a column of an Arrow type holds, in a word; None where that may be anything."""
-    from pyarrow import types
-
-    if types.is_dictionary(type_):
-        return _kind(type_.value_type, database)
-    if types.is_null(type_):
-        return None
-    if hasattr(type_, "type_name"):  # What PostgreSQL has and Arrow has not.
-        return EXACT if type_.type_name == "numeric" else str(type_.type_name)
-    if types.is_integer(type_) or types.is_floating(type_):
-        return NUMBERS
-    if types.is_string(type_) or types.is_large_string(type_) or types.is_string_view(type_):
-        return TEXT
-    if types.is_decimal(type_):
-        return EXACT
-    if database == "sqlite":  # It keeps dates as text, true and false as 1 and 0.
-        return NUMBERS if types.is_boolean(type_) else TEXT if types.is_temporal(type_) else None
-    if types.is_timestamp(type_):
-        return "moments" if type_.tz else "times"
-    if types.is_date(type_):
-        return "dates"
-    return "true and false" if types.is_boolean(type_) else str(type_)
+    return place
 
 
 def _attached(place: _Place) -> Any:
@@ -241,16 +218,10 @@ def _into_duckdb(tables: Mapping[str, Any], place: _Place, mode: Mode) -> None:
         if place.schema:
             database.execute(f'CREATE SCHEMA IF NOT EXISTS "{place.schema}"')
         for suffix, frame in own.items():
-            found = database.execute(
-                "SELECT count(*) FROM duckdb_columns() WHERE lower(table_name) = lower(?) "
-                "AND lower(schema_name) = lower(?) AND database_name = 'target'",
-                [place.table + suffix, place.schema or "main"],
-            ).fetchall()
-            theirs = {}
-            if found[0][0]:
-                nothing = database.sql(f"FROM {place.name(suffix)} LIMIT 0").to_arrow_table()
-                theirs = {f.name: (_kind(f.type, "duckdb"), f.type) for f in nothing.schema}
-            reader = _fitted(_stream(frame, "duckdb"), theirs, place, suffix, mode)
+            theirs = _columns_duckdb(database, place, suffix)
+            reader = fitting.fitted(
+                fitting.stream(frame, "duckdb"), theirs, place.shown(suffix), "duckdb", mode
+            )
             database.register("given", reader)
             if theirs and mode == "append":
                 database.execute(f"INSERT INTO {place.name(suffix)} BY NAME FROM given")
@@ -258,6 +229,19 @@ def _into_duckdb(tables: Mapping[str, Any], place: _Place, mode: Mode) -> None:
                 database.execute(f"CREATE OR REPLACE TABLE {place.name(suffix)} AS FROM given")
             database.unregister("given")
         database.execute("COMMIT")
+
+
+def _columns_duckdb(database: Any, place: _Place, suffix: str) -> fitting.Columns:
+    """What a table's columns hold, where the file is attached as `target`; nothing without it."""
+    found = database.execute(
+        "SELECT count(*) FROM duckdb_columns() WHERE lower(table_name) = lower(?) "
+        "AND lower(schema_name) = lower(?) AND database_name = 'target'",
+        [place.table + suffix, place.schema or "main"],
+    ).fetchall()
+    if not found[0][0]:
+        return {}
+    nothing = database.sql(f"FROM {place.name(suffix)} LIMIT 0").to_arrow_table()
+    return {f.name: (fitting.kind_of(f.type, "duckdb"), f.type) for f in nothing.schema}
 
 
 @contextmanager
@@ -325,37 +309,28 @@ def _into_arrow(tables: Mapping[str, Any], place: _Place, mode: Mode) -> None:
     with _connected(place) as (database, cursor):
         for suffix, frame in tables.items():
             theirs = _columns(cursor, place, suffix)
-            reader = _fitted(_stream(frame, place.kind), theirs, place, suffix, mode)
+            reader = fitting.fitted(
+                fitting.stream(frame, place.kind), theirs, place.shown(suffix), place.kind, mode
+            )
             # Created, not replaced: another program may have made it meanwhile.
             how = "replace" if mode == "overwrite" else "append" if theirs else "create"
             cursor.adbc_ingest(place.table + suffix, reader, how, **where)
         database.commit()
 
 
-def _columns(cursor: Any, place: _Place, suffix: str) -> dict[str, tuple[str | None, Any]]:
+def _columns(cursor: Any, place: _Place, suffix: str) -> fitting.Columns:
     """What a table's columns hold, in a word and as Arrow type; nothing where it is not there."""
     if place.kind == "sqlite":
         within = f", {_quoted(place.schema)}" if place.schema else ""
         table = _quoted(place.table + suffix)
         cursor.execute(f"SELECT name, type FROM pragma_table_info({table}{within})")
-        return {name: (_affinity(type_.upper()), None) for name, type_ in cursor.fetchall()}
+        return {name: (fitting.affinity(type_.upper()), None) for name, type_ in cursor.fetchall()}
     cursor.execute("SELECT to_regclass($1) IS NOT NULL", (place.name(suffix),))
     if not cursor.fetchone()[0]:
         return {}
     cursor.execute(f"SELECT * FROM {place.name(suffix)} LIMIT 0")
     schema = cursor.fetch_arrow_table().schema
-    return {field.name: (_kind(field.type, place.kind), field.type) for field in schema}
-
-
-def _affinity(declared: str) -> str | None:
-    """What SQLite makes of values in a column, by https://sqlite.org/datatype3.html."""
-    if "INT" in declared:
-        return NUMBERS
-    if any(sign in declared for sign in ("CHAR", "CLOB", "TEXT")):
-        return TEXT
-    # Dates have digits, but no look of a number, so they are left as they are.
-    anything = not declared or any(sign in declared for sign in ("BLOB", "DATE", "TIME"))
-    return None if anything else NUMBERS
+    return {field.name: (fitting.kind_of(field.type, place.kind), field.type) for field in schema}
 
 
 def _plain(reader: Any) -> Any:

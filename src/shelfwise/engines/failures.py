@@ -100,9 +100,13 @@ def masked(text: str) -> str:
 
     >>> masked("postgresql://me:secret@host/db/t?password=x cannot be read")
     'postgresql://***@host/db/t?password=*** cannot be read'
+    >>> masked("az://shop@host/a.csv?se=2100-01-01&sig=abc%3D&sv=2021")
+    'az://***@host/a.csv?se=2100-01-01&sig=***&sv=2021'
     """
     text = re.sub(r"://\S*@", "://***@", text)
-    return re.sub(r"(?i)(\w*(?:password|secret|token|key)\w*=)[^&\s]*", r"\1***", text)
+    # `sig` and `signature` are what addresses of Azure and S3 are signed with.
+    hidden = r"(?i)(\w*(?:password|secret|token|key|signature|\bsig)\w*=)[^&\s]*"
+    return re.sub(hidden, r"\1***", text)
 
 
 def first_line(error: Exception) -> str:

@@ -1,26 +1,31 @@
 """Results to where they go: a file, standard output, a store, or tables of a database."""
 
-import io
+import gzip
 import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 import polars as pl
 
-from shelfwise.engines import stores, urls
-from shelfwise.engines.failures import writing
+from shelfwise.engines import files, fitting, stores, urls
+from shelfwise.engines.failures import masked, writing
 from shelfwise.errors import NotFoundError, OutputError
 
 KINDS = ("csv", "json", "ndjson", "parquet", "arrow")
+HELD = 2**26
+"""Bytes on their way to standard output that are held in memory; more of them in a file."""
 RISKY = r"^\s*[=+\-@\t]"
 """A cell that a spreadsheet would take for a formula."""
 
 
 def write(frame: Any, target: str, kind: str) -> None:
     """A Polars frame or DuckDB relation into a file here or in a store, or standard output, `-`."""
-    _put(target, lambda place: _write(frame, place, kind))
+    between = files.TEXT.get(urls.path_of(target.removesuffix(".gz")).suffix.lower()) or ","
+    _put(target, lambda place: _write(frame, place, kind, between))
 
 
 def tamed(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -47,33 +52,26 @@ def put(content: bytes, target: str) -> None:
 
 
 def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
-    """A file is written beside its final name and moved there when it is whole."""
+    """A file is written beside its final name and moved there when it is whole.
+
+    What ends in `.gz` is packed, as it is unpacked when it is read.
+    """
+    if urls.path_of(target).suffix.lower() == ".gz":
+        write_to = _packed(write_to)
     if target == "-":
-        buffer = io.BytesIO()
-        write_to(buffer)
-        sys.stdout.buffer.write(buffer.getbuffer())
-        sys.stdout.buffer.flush()
+        _send(write_to, sys.stdout.buffer, "Standard output")
         return
     if urls.is_url(target):
         urls.refuse_unknown(target)
         stores.put_file(target, write_to)
         return
     path = Path(target)
-    if path.exists() and not path.is_file() and not path.is_dir():
-        # A device or a pipe is written to; it must not be replaced by a file.
-        buffer = io.BytesIO()
-        write_to(buffer)
-        try:
-            with path.open("wb") as device:
-                device.write(buffer.getbuffer())
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error}.") from error
+    if _is_device(path):
+        # It is written to; it must not be replaced by a file.
+        with writing(path), path.open("wb") as device:
+            _send(write_to, device, path)
         return
-    path = path.resolve()  # Through a link the file that it leads to is written.
-    if not path.parent.is_dir():
-        raise NotFoundError(f"There is no folder {path.parent}.")
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder.", "Name a file in it.")
+    path = _checked(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with writing(path):
@@ -83,6 +81,68 @@ def _put(target: str, write_to: Callable[[Path | IO[bytes]], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def _packed(write_to: Callable[[IO[bytes]], None]) -> Callable[[Path | IO[bytes]], None]:
+    def write_packed(place: Path | IO[bytes]) -> None:
+        with gzip.open(place, "wb", 6) as file:
+            write_to(file)  # type: ignore[arg-type]  # It takes bytes as any file does.
+
+    return write_packed
+
+
+def _send(write_to: Callable[[IO[bytes]], None], into: IO[bytes], named: Path | str) -> None:
+    """What is whole goes on, from memory or, where it is large, from a file of nobody's."""
+    with SpooledTemporaryFile(HELD) as made:
+        with writing(named):
+            write_to(made)
+        made.seek(0)
+        shutil.copyfileobj(made, into)
+    into.flush()
+
+
+def check(target: str, inputs: Collection[str] = ()) -> None:
+    """What `write` and `put` would refuse of a file here or in a store, before it is made.
+
+    Also refuses to write over one of the inputs, or among files that are read together.
+    """
+    if target == "-":
+        return
+    for read in inputs:
+        if _is_among(target, read):
+            raise OutputError(f"{masked(target)} is read itself.", "Name a file elsewhere.")
+    if urls.is_url(target):
+        urls.refuse_unknown(target)
+        stores.check_target(target)
+    elif not _is_device(Path(target)):
+        _checked(Path(target))
+
+
+def _is_among(target: str, read: str) -> bool:
+    """Whether a file is the one that is read, or would be the next time."""
+    if target == read or urls.is_url(target) or urls.is_url(read):
+        return target == read
+    path, source = Path(target).resolve(), Path(read).resolve()
+    if path == source or source.is_dir():
+        return path.is_relative_to(source)
+    return files.names_many(source) and path.parent == source.parent and path.match(source.name)
+
+
+def _is_device(path: Path) -> bool:
+    """Whether it is a device or a pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _checked(path: Path) -> Path:
+    """The file that is written, through a link the one that it leads to; where there may be one."""
+    path = path.resolve()
+    if not path.parent.is_dir():
+        raise NotFoundError(f"There is no folder {path.parent}.")
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder.", "Name a file in it.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{path} cannot be written: nothing may be made in {path.parent}.")
+    return path
+
+
 def _write_bytes(content: bytes, place: Path | IO[bytes]) -> None:
     if isinstance(place, Path):
         place.write_bytes(content)
@@ -90,20 +150,53 @@ def _write_bytes(content: bytes, place: Path | IO[bytes]) -> None:
         place.write(content)
 
 
-def _write(frame: Any, target: Path | IO[bytes], kind: str) -> None:
-    if not isinstance(frame, pl.DataFrame):
-        if isinstance(target, Path) and kind == "parquet":
-            frame.write_parquet(str(target), compression="zstd")
-            return
-        if isinstance(target, Path) and kind == "csv":
-            frame.write_csv(str(target), header=True)
-            return
-        frame = frame.pl()
-    if kind == "csv":
-        frame.write_csv(target)
-    elif kind == "ndjson":
-        frame.write_ndjson(target)
-    elif kind == "parquet":
-        frame.write_parquet(target, compression="zstd")
+def _write(frame: Any, place: Path | IO[bytes], kind: str, between: str) -> None:
+    if isinstance(frame, pl.DataFrame):
+        _write_frame(frame, place, kind, between)
+    elif isinstance(place, Path) and kind == "parquet":
+        frame.write_parquet(str(place), compression="zstd")
+    elif isinstance(place, Path) and kind == "csv":
+        frame.write_csv(str(place), sep=between, header=True)
+    elif isinstance(place, Path):
+        with place.open("wb") as file:
+            _write_batches(frame, file, kind, between)
     else:
-        frame.write_ipc(target, compression="zstd")
+        _write_batches(frame, place, kind, between)
+
+
+def _write_frame(frame: pl.DataFrame, place: Path | IO[bytes], kind: str, between: str) -> None:
+    if kind == "csv":
+        frame.write_csv(place, separator=between)
+    elif kind == "ndjson":
+        frame.write_ndjson(place)
+    elif kind == "parquet":
+        frame.write_parquet(place, compression="zstd")
+    else:
+        frame.write_ipc(place, compression="zstd")
+
+
+def _write_batches(relation: Any, file: IO[bytes], kind: str, between: str) -> None:
+    """The rows of a relation, so many at a time."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    reader = relation.to_arrow_reader(fitting.BATCH)
+    if kind == "parquet":
+        with parquet.ParquetWriter(file, reader.schema, compression="zstd") as columns:
+            for batch in reader:
+                columns.write_batch(batch)
+    elif kind == "arrow":
+        packed = pa.ipc.IpcWriteOptions(compression="zstd")
+        with pa.ipc.new_file(file, reader.schema, options=packed) as batches:
+            for batch in reader:
+                batches.write_batch(batch)
+    else:
+        rows = pl.DataFrame(reader.schema.empty_table())
+        if kind == "csv":
+            rows.write_csv(file, separator=between)
+        for batch in reader:
+            rows = pl.DataFrame(batch)
+            if kind == "ndjson":
+                rows.write_ndjson(file)
+            else:
+                rows.write_csv(file, separator=between, include_header=False)

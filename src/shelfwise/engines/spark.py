@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import sys
+import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -252,13 +254,27 @@ def every_week(sales: Any, weeks: int, hidden: pl.DataFrame | None) -> Any:
     return rows.selectExpr("product_id", "week", units)
 
 
+def check_target(target: str, suffixes: Collection[str], mode: str) -> None:
+    """What `write_tables` and `write` would refuse, told before there is anything to write.
+
+    Of a folder in a store only Spark can tell, when it writes.
+    """
+    databases.check_mode(mode)
+    if not is_table(target):
+        if mode == "error" and "://" not in target and Path(target).exists():
+            raise _is_there(target)
+        return
+    schema = target.rpartition(".")[0]
+    if schema and not session().catalog.databaseExists(schema):
+        raise NotFoundError(f"There is no schema {schema} to write {target} to.")
+    for suffix in suffixes:
+        if mode == "error" and session().catalog.tableExists(target + suffix):
+            raise _is_there(target + suffix)
+
+
 def write_tables(tables: Mapping[str, Any], target: str, mode: str) -> None:
     """Write frames into tables, by what comes after the name `target`, in their order."""
-    databases.check_mode(mode)
-    if mode == "error":
-        for suffix in tables:
-            if session().catalog.tableExists(target + suffix):
-                raise _is_there(target + suffix)
+    check_target(target, tables, mode)
     for suffix, frame in tables.items():
         write(frame, target + suffix, mode)
 
@@ -270,18 +286,45 @@ def _is_there(target: str) -> OutputError:
 def write(frame: Any, target: str, mode: str, kind: str = "parquet") -> None:
     """A Spark or Polars frame into a table, or into a folder of Parquet, CSV or JSON files.
 
-    Spark shows the files of a job only when the whole job has succeeded.
+    Spark shows the files of a job only when the whole job has succeeded; what a
+    job that failed has left in a folder here is taken away.
     """
     databases.check_mode(mode)
     if kind not in KINDS:
         raise UnsupportedError(f"Spark writes {', '.join(KINDS)}, not {kind}.")
+    here = not is_table(target) and "://" not in target
+    existed = here and Path(target).exists()
     try:
         with failures(target):
             _write(frame if is_frame(frame) else of_frame(frame), target, mode, kind)
     except EngineError as error:
         if "ALREADY_EXISTS" in error.message:
             raise _is_there(target) from error
+        if here:
+            _take_away(Path(target), whole=not existed)
+        if told := _CANNOT_WRITE.search(str(error.__cause__)):
+            raise OutputError(
+                f"{target} cannot be written: {told[0]}.",
+                "Spark also writes beside it, to the folders that SPARK_LOCAL_DIRS names.",
+            ) from error
         raise
+
+
+_CANNOT_WRITE = re.compile(
+    "No space left on device|Disk quota exceeded|File too large|Read-only file system"
+)
+"""What a system says of a disk, deep in what Spark says of a job."""
+
+
+def _take_away(folder: Path, *, whole: bool) -> None:
+    """Remove what a failed job left in a folder, and if `whole` a folder without results."""
+    for _ in range(10):  # Tasks that are just being stopped may still write there.
+        results = any(not path.name.startswith((".", "_")) for path in folder.glob("*"))
+        left = folder if whole and not results else folder / "_temporary"
+        shutil.rmtree(left, ignore_errors=True)
+        time.sleep(0.1)
+        if not left.exists():
+            return
 
 
 def _write(frame: Any, target: str, mode: str, kind: str) -> None:

@@ -64,6 +64,38 @@ def read_files(url: str) -> Any:
     return frames.connected().from_arrow(found)
 
 
+def check_target(url: str) -> None:
+    """What `put_file` would refuse: no file is named, or there is no such bucket or folder.
+
+    A store that does not let us look may still let us write.
+    """
+    import pyarrow as pa
+    from pyarrow import fs
+
+    _name(url)
+    try:
+        system, path = _opened(url)
+        # A folder of a store comes with its first file; its bucket, and a folder here, must be.
+        into = path.rpartition("/")[0] if system.type_name == "local" else path.partition("/")[0]
+        if system.get_file_info(into).type != fs.FileType.NotFound:
+            return
+    except (OSError, ValueError, pa.ArrowException) as error:
+        if any(sign in str(error) for sign in _MAY_NOT_LOOK):
+            return
+        raise OutputError(f"{masked(url)} cannot be written: {first_line(error)}") from error
+    raise NotFoundError(f"There is no {into} to write {masked(url)} to.")
+
+
+_MAY_NOT_LOOK = ("ACCESS_DENIED", "AccessDenied", "PERMISSION_DENIED", "Permission denied", "403")
+
+
+def _name(url: str) -> str:
+    name = Path(urlsplit(url).path).name
+    if not name or urlsplit(url).path.endswith("/"):
+        raise OutputError(f"{masked(url)} is a folder.", "Name a file in it.")
+    return name
+
+
 def put_file(url: str, write_to: Callable[[Path], None]) -> None:
     """Make a file here, and bring it to the URL when it is whole.
 
@@ -72,9 +104,7 @@ def put_file(url: str, write_to: Callable[[Path], None]) -> None:
     import pyarrow as pa
     from pyarrow import fs
 
-    name = Path(urlsplit(url).path).name
-    if not name or urlsplit(url).path.endswith("/"):
-        raise OutputError(f"{masked(url)} is a folder.", "Name a file in it.")
+    name = _name(url)
     with TemporaryDirectory(prefix="shelfwise.") as folder:
         made = Path(folder) / name
         with writing(made):

@@ -184,7 +184,8 @@ def _counted(
         counted = with_last_price(frame, counted)
     products, set_aside, findings = to_score(counted, catalog, stock, by)
     if find_duplicates:
-        findings += _duplicates(frame.select(*(name for name in LINE if name in names)))
+        columns = [name for name in LINE if name in names]
+        findings += _duplicates(frame.select(*columns, _money=nw.col("revenue")), columns)
     first, last = first_and_last(period)
     first = first or dt.date.fromisoformat(quality.first)
     last = last or dt.date.fromisoformat(quality.last)
@@ -210,21 +211,26 @@ def _that_count(frame: Any) -> Any:
     return lines.with_columns(product_id=text)
 
 
-def _duplicates(lines: Any) -> list[Finding]:
-    """Lines that agree in every column with an earlier one."""
-    names = lines.collect_schema().names()
-    repeated = lines.group_by(*names).agg(_n=nw.len()).filter(nw.col("_n") > 1)
-    repeated = repeated.with_columns(_more=nw.col("_n") - 1)
-    more, products = collected(
-        repeated.select(more=nw.col("_more").sum(), products=nw.col("product_id").n_unique())
-    ).row(0)
+def _duplicates(lines: Any, names: Sequence[str]) -> list[Finding]:
+    """Lines that agree in every column of these with an earlier one; `_money` is their revenue."""
+    repeated = lines.group_by(*names).agg(_n=nw.len(), _money=nw.col("_money").max())
+    repeated = repeated.filter(nw.col("_n") > 1).with_columns(_more=nw.col("_n") - 1)
+    repeated = repeated.with_columns(
+        _units=nw.col("quantity") * nw.col("_more"), _money=nw.col("_money") * nw.col("_more")
+    )
+    more, products, units, revenue = collected(
+        repeated.select(
+            more=nw.col("_more").sum(), products=nw.col("product_id").n_unique(),
+            units=nw.col("_units").sum(), revenue=nw.col("_money").sum(),
+        )
+    ).row(0)  # fmt: skip
     if not more:
         return []
     some = repeated.sort("_n", *names[:2], descending=[True, False, False]).head(EXAMPLES)
-    examples = collected(some.rename({"_n": "times"}).drop("_more"))
+    examples = collected(some.rename({"_n": "times"}).drop("_more", "_units", "_money"))
     return [
         Finding("duplicate", "counted", "Lines that stand more than once, all but the first.",
-                int(more), int(products),
+                int(more), int(products), float(units), float(revenue),
                 examples=tuple(map(_plain, examples.rows(named=True))))
     ]  # fmt: skip
 
