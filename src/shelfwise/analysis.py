@@ -11,9 +11,11 @@ import numpy as np
 import polars as pl
 
 from shelfwise import answer, measures, notices
+from shelfwise.charts import CHARTED, Chart, draw
 from shelfwise.engines import frames
 from shelfwise.engines.failures import refuse_changed
 from shelfwise.errors import InputError, NotFoundError, excerpt
+from shelfwise.formats import Formats
 from shelfwise.formula import Values, where
 from shelfwise.model import Model
 from shelfwise.notices import Notice, best_sellers, best_sellers_low
@@ -193,6 +195,24 @@ class Analysis:
         `within` a column such as category each value has classes of its own.
         """
         return measures.classed(self, measure, within)
+
+    def chart(self, name: str, formats: Formats | None = None) -> Chart:
+        """A chart of the dashboard: pareto, scores, portfolio_map or by_category.
+
+        A notebook draws it; `.table` has its numbers, `.sentence` what they say.
+
+        Args:
+            name: Which chart.
+            formats: How its numbers are written; Formats("en_US") without.
+
+        Raises:
+            InputError: There is no such chart, or the products lack a column that it needs.
+        """
+        found = nw.from_native(self.products)
+        columns = [n for n in CHARTED if n in found.collect_schema().names()]
+        chosen = found.select(columns)
+        eager = chosen.collect("polars") if isinstance(chosen, nw.LazyFrame) else chosen
+        return draw(name, eager.to_polars(), formats)
 
     @cached_property
     def clustering(self) -> dict[str, Any]:

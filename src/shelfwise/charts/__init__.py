@@ -5,12 +5,21 @@ that it shows. Its colors are names (`$high`), which a theme gives values, so th
 drawn in light and in dark.
 """
 
-from shelfwise.charts.catalogue import CHARTS, draw, earned, groups, pareto, portfolio_map, scores
+from shelfwise.charts.catalogue import (
+    CHARTED,
+    CHARTS,
+    draw,
+    earned,
+    groups,
+    pareto,
+    portfolio_map,
+    scores,
+)
 from shelfwise.charts.chart import CONFIG, THEMES, Chart, format_locale
 from shelfwise.charts.comparison import bridge
 from shelfwise.charts.product import history, weeks
 
 __all__ = [
-    "CHARTS", "CONFIG", "THEMES", "Chart", "bridge", "draw", "earned", "format_locale", "groups",
-    "history", "pareto", "portfolio_map", "scores", "weeks",
+    "CHARTED", "CHARTS", "CONFIG", "THEMES", "Chart", "bridge", "draw", "earned", "format_locale",
+    "groups", "history", "pareto", "portfolio_map", "scores", "weeks",
 ]  # fmt: skip

@@ -335,6 +335,11 @@ CHARTS: dict[str, Callable[..., Chart]] = {
     "by_category": groups,
 }
 """Charts of scored products alone, by name."""
+CHARTED = (
+    "product_id", "name", "category", "revenue", "stock_ratio", "performance_score",
+    "performance_tier", "abc_class",
+)  # fmt: skip
+"""The columns that they look at."""
 
 
 def draw(name: str, products: pl.DataFrame, formats: Formats | None = None) -> Chart:

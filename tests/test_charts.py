@@ -1,0 +1,139 @@
+"""Charts: what they say is what the products say, and each can be drawn in both themes."""
+
+import datetime as dt
+import json
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from kinds import ENGINES, Engine, shop
+from shelfwise import analyze
+from shelfwise.charts import CHARTS, THEMES, Chart, bridge, draw, history, weeks
+from shelfwise.errors import InputError
+from shelfwise.formats import Formats
+
+HOSTILE = "</script><img src=x onerror=alert(1)>{{7*7}}"
+
+
+def some_shop() -> list[dict[str, Any]]:
+    rows = shop(120)
+    for number, row in enumerate(rows):
+        row["category"] = ("Light", "Home", HOSTILE)[number % 3]
+    rows[3]["name"] = HOSTILE
+    return rows
+
+
+def all_charts() -> list[Chart]:
+    analysis = analyze(some_shop())
+    sold = pl.DataFrame({
+        "week": [dt.date(2026, 1, 5) + dt.timedelta(weeks=n) for n in range(30)],
+        "units": [float(n % 7) for n in range(30)],
+    })  # fmt: skip
+    scored = pl.DataFrame({
+        "as_of": [dt.date(2026, 1, 5), dt.date(2026, 2, 2)],
+        "performance_score": [40.0, 71.5],
+        "performance_tier": ["Medium", "High"],
+    })  # fmt: skip
+    expected = {"horizon": 8, "expected": 24.0, "q5": 10.0, "q95": 40.0}
+    return [
+        *(analysis.chart(name) for name in CHARTS),
+        bridge([("Before", 900.0), ("Volume", 80.0), ("Price", -130.5)]),
+        weeks(sold, expected),
+        history(scored),
+    ]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_each_chart_is_drawn_with_no_color_left_unnamed(theme: str) -> None:
+    for chart in all_charts():
+        names = {f"${name}" for name in THEMES[theme]}
+        assert names.isdisjoint(_texts(chart.themed(theme)))
+        assert not names.isdisjoint(_texts(dict(chart.spec)))
+        drawn = chart.to_svg(theme)
+        assert drawn.startswith("<svg")
+        assert "<img" not in drawn
+        assert "onerror=alert(1)>" not in drawn
+        assert "NaN" not in drawn
+
+
+def _texts(value: Any) -> list[str]:
+    """All texts of a specification beside its data."""
+    if isinstance(value, dict):
+        return [t for key, part in value.items() if key != "values" for t in _texts(part)]
+    if isinstance(value, list):
+        return [text for part in value for text in _texts(part)]
+    return [value] if isinstance(value, str) else []
+
+
+def test_each_chart_has_a_heading_a_meaning_a_sentence_and_its_numbers() -> None:
+    for chart in all_charts():
+        assert chart.title
+        assert chart.meaning.endswith(".")
+        assert chart.sentence.endswith(".")
+        assert chart.table.height > 0
+        json.dumps(chart.spec, allow_nan=False)
+
+
+def test_pareto_says_what_the_revenue_says() -> None:
+    rows = some_shop()
+    revenue = np.sort([row["price"] * row["units_sold"] for row in rows])[::-1]
+    first = int(np.searchsorted(np.cumsum(revenue), 0.8 * revenue.sum())) + 1
+    chart = analyze(rows).chart("pareto")
+    table = {row["Class"]: row for row in chart.table.to_dicts()}
+    assert abs(table["A"]["Products"] - first) <= 1
+    assert sum(row["Products"] for row in table.values()) == len(rows)
+    assert sum(row["Revenue"] for row in table.values()) == pytest.approx(revenue.sum())
+    assert f"{table['A']['Products'] / len(rows):.0%} of products" in chart.sentence
+
+
+def test_scores_and_categories_count_each_product_once() -> None:
+    analysis = analyze(some_shop())
+    assert analysis.chart("scores").table["Products"].sum() == 120
+    by_category = analysis.chart("by_category").table
+    assert by_category["Products"].sum() == 120
+    assert by_category["Revenue"].sum() == pytest.approx(analysis.summary["total_revenue"])
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_is_the_same_from_every_kind_of_frame(engine: Engine, name: str) -> None:
+    rows = some_shop()
+    expected = analyze(rows).chart(name)
+    found = analyze(engine(rows)).chart(name)
+    assert found.sentence == expected.sentence
+    assert found.table.equals(expected.table)
+
+
+def test_parts_of_a_bridge_add_up() -> None:
+    chart = bridge([("Before", 900.0), ("Volume", 80.0), ("Price", -130.5)])
+    *parts, after = chart.table["Money"].to_list()
+    assert sum(parts) == after == 849.5
+    assert "50 less than before" in chart.sentence
+    assert "price" in chart.sentence
+
+
+def test_numbers_are_written_by_locale_and_currency() -> None:
+    euros = analyze(some_shop()).chart("by_category", Formats("de_DE", "EUR"))
+    assert "€" in euros.sentence
+
+
+def test_a_notebook_gets_a_drawing_and_a_sentence() -> None:
+    chart = analyze(some_shop()).chart("pareto")
+    bundle = chart._repr_mimebundle_()
+    assert bundle["application/vnd.vegalite.v6+json"]["$schema"].endswith("/v6.json")
+    assert chart.sentence in bundle["text/plain"]
+
+
+def test_what_cannot_be_drawn_is_refused_with_a_way_out() -> None:
+    asked = ("product_id", "name", "price", "units_sold", "stock")
+    bare = analyze([{name: row[name] for name in asked} for row in shop(9)])
+    with pytest.raises(InputError, match=r"no chart 'pie'.*pareto"):
+        bare.chart("pie")
+    with pytest.raises(InputError, match=r"no category.*Give the column category"):
+        bare.chart("by_category")
+    with pytest.raises(InputError, match=r"no stock.*Give the column stock"):
+        draw("portfolio_map", pl.DataFrame({"stock_ratio": [None]}))
+    with pytest.raises(InputError, match=r"no theme 'pink'.*light or dark"):
+        bare.chart("pareto").themed("pink")
