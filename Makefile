@@ -15,7 +15,8 @@ NEWEST = $(shell for minor in 14 13 12; do \
 	if "$$python" -c "import ensurepip" 2>/dev/null; then echo "$$python"; exit; fi; done; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-pandas3 test-engines test-python bench docs lock format clean
+.PHONY: help demo test test-slow test-browser test-pandas3 test-engines test-python bench docs \
+	screenshots lock format clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +35,9 @@ test: .venv/.installed ## Lint, check types and imports, and run the tests.
 test-slow: .venv/.installed ## Run the simulations and large inputs, and build the image.
 	@$(BIN)/pytest -m slow $(PYTEST_FLAGS) || { code=$$?; test $$code -eq 5 && \
 	echo "No test is marked slow yet."; }
+
+test-browser: .venv/.installed ## Open every page of the dashboard in Chromium.
+	$(BIN)/pytest -m browser -n 2 --dist load $(PYTEST_FLAGS)
 
 test-pandas3: .venv-pandas3/.installed ## Run the engine tests with pandas 3.
 	.venv-pandas3/bin/pytest tests/test_engines.py -m "not spark and not ibis" $(PYTEST_FLAGS)
@@ -59,6 +63,9 @@ bench: .venv/.installed ## Measure requests against the plain program and the fl
 
 docs: .venv/.installed ## Write the generated reference pages.
 	$(BIN)/python docs/generate.py
+
+screenshots: .venv/.installed ## Make pictures of every page of the dashboard in build/screenshots.
+	$(BIN)/python docs/screenshots.py
 
 format: .venv/.installed ## Format the code and mend what ruff can mend.
 	$(BIN)/ruff check --fix

@@ -48,12 +48,17 @@ const isDark = () => {
 const draw = async (place, settings) => {
   const spec = JSON.parse(place.parentElement.querySelector("script.spec").textContent);
   const colors = settings.themes[isDark() ? "dark" : "light"];
+  const sentence = place.getAttribute("aria-label");
   const { view } = await window.vegaEmbed(place, colored({ ...spec, config: settings.config }, colors), {
     actions: false, ast: true, renderer: "svg", formatLocale: settings.locale, defaultStyle: false,
     tooltip: { disableDefaultStyle: true, sanitize: (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;") },
   });
   place.removeAttribute("data-waiting");
   // The sentence says what is drawn; the single marks would only be noise to a screen reader.
+  // Vega has put a label of its own in its place.
+  place.setAttribute("role", "img");
+  place.setAttribute("aria-label", sentence);
+  place.removeAttribute("aria-roledescription");
   for (const part of place.querySelectorAll("[role]")) part.removeAttribute("role");
   for (const part of place.querySelectorAll("svg, svg *")) {
     for (const name of ["aria-label", "aria-roledescription", "tabindex"]) part.removeAttribute(name);
