@@ -233,3 +233,15 @@ def test_every_text_is_used_and_every_used_text_is_there() -> None:
     assert {key for key in used if not key.endswith(".")} <= TEXTS.keys()
     unused = {key for key in TEXTS if key not in used and not key.startswith(tuple(made))}
     assert unused == set()
+
+
+def test_browsers_may_say_that_a_form_is_ours(app_with: App) -> None:
+    # Under no-referrer they send `Origin: null` with it, and it would be refused.
+    client = app_with(shop(20)).test_client()
+    with client.get("/") as answer:
+        assert answer.headers["Referrer-Policy"] == "same-origin"
+    given = form(client, "/") | {"theme": "dark"}
+    with client.post("/theme", data=given, headers={"Origin": "http://localhost"}) as answer:
+        assert answer.status_code == 302
+    with client.get("/v1/runs") as answer:
+        assert answer.headers["Referrer-Policy"] == "no-referrer"

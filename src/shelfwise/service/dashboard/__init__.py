@@ -13,7 +13,7 @@ from shelfwise.service.dashboard import (  # noqa: F401  (importing them declare
     products,
     session,
 )
-from shelfwise.service.dashboard.page import compressed, csrf_token, site, theme
+from shelfwise.service.dashboard.page import compressed, csrf_token, own_referrer, site, theme
 from shelfwise.service.dashboard.texts import TEXTS, text
 
 __all__ = ["set_up"]
@@ -25,6 +25,7 @@ def set_up(app: Flask) -> None:
     app.register_blueprint(site)
     app.before_request(session.check_token)
     app.after_request(compressed)
+    app.after_request(own_referrer)
     app.after_request(_as_page)
 
 
