@@ -14,7 +14,12 @@ from shelfwise.settings import load_settings
 from shelfwise.store import Store
 
 Visit = Callable[[LiveDoor], Visitor]
-PAGES = [*(place.path for place in PLACES), "/product?id=1001", "/products?sort=-revenue"]
+PAGES = [
+    *(place.path for place in PLACES),
+    "/product?id=1001",
+    "/products?sort=-revenue",
+    "/profiles?with=robust",
+]
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -245,3 +245,30 @@ def test_browsers_may_say_that_a_form_is_ours(app_with: App) -> None:
         assert answer.status_code == 302
     with client.get("/v1/runs") as answer:
         assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_another_profile_is_one_click_away_where_this_one_misleads(app_with: App) -> None:
+    rows = shop(60)
+    rows[0] |= {"name": "Giant", "units_sold": 90_000.0}
+    client = app_with(rows).test_client()
+    shown = page(client, "/")
+    assert "Giant alone sets the top of the scale of revenue" in shown
+    link = re.search(r'href="(/profiles\?with=robust[^"]*)"', shown)
+    assert link
+    compared = page(client, link[1])
+    expected = analyze(rows, period=28).compare("robust")
+    assert text("profiles.title", n=expected.changed.height, name="robust") in compared
+    for name in expected.changed["name"].head(50):
+        assert name in compared
+
+
+def test_a_scale_that_several_products_reach_is_not_warned_of(app_with: App) -> None:
+    assert "alone sets the top" not in page(app_with(shop(60)).test_client(), "/")
+
+
+def test_a_profile_that_cannot_be_used_says_what_it_needs(app_with: App) -> None:
+    client = app_with(shop(60)).test_client()
+    shown = page(client, "/profiles?with=margin")
+    assert text("profiles.title.impossible", name="margin") in shown
+    assert "unit_cost" in shown
+    assert "There is no profile nice" in page(client, "/profiles?with=nice", 422)

@@ -11,6 +11,7 @@ from shelfwise.service.dashboard import (  # noqa: F401  (importing them declare
     overview,
     product,
     products,
+    profiles,
     session,
 )
 from shelfwise.service.dashboard.page import compressed, csrf_token, own_referrer, site, theme

@@ -11,6 +11,8 @@ from shelfwise.service.dashboard.page import Seen, drawn, has, screen, seen, sho
 from shelfwise.service.dashboard.texts import text
 
 LISTED = 6
+ALONE = 0.5
+"""Below this share of a scale for the second product, the first one sets the scale alone."""
 
 
 @screen("/")
@@ -38,7 +40,35 @@ def overview() -> str:
         clear=_first(inventory, "clear"),
         inventory=inventory is not None,
         warnings=some.run.warnings,
+        alone=(alone := _alone_on_top(some, products)),
+        compare=_better(some, alone),
     )
+
+
+def _better(some: Seen, alone: list[str]) -> str | None:
+    """The profile to compare with, where warnings say that this one misleads."""
+    misled = {"best_sellers_low", "effective_weights"}
+    warned = alone or misled & {warning.code for warning in some.run.warnings}
+    return "robust" if warned and some.run.profile != "robust" else None
+
+
+def _alone_on_top(some: Seen, products: pl.DataFrame) -> list[str]:
+    """Metrics whose scale one product stretches: the next one reaches less than half of it."""
+    told = []
+    for scale in some.run.model.scales:
+        if scale.scaling != "minmax" or scale.metric not in products.columns:
+            continue
+        top = products.select("name", scale.metric).drop_nulls().top_k(2, by=scale.metric)
+        if top.height < 2 or not scale.high > scale.low:
+            continue
+        second = float(top[scale.metric].sort()[0])
+        reached = (second - scale.low) / (scale.high - scale.low)
+        if reached < ALONE:
+            most = top.sort(scale.metric, descending=True)["name"][0]
+            metric = some.run.model.profile.metric(scale.metric).label.lower()
+            told.append(text("overview.alone", name=most, metric=metric,
+                             share=some.formats.share(reached)))  # fmt: skip
+    return told
 
 
 def _finding(

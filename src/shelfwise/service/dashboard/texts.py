@@ -95,7 +95,26 @@ TEXTS: dict[str, str] = {
     "overview.nothing_to_clear": "Nothing has to be cleared out.",
     "overview.decide": "What to reorder and to clear is worked out on the Inventory page.",
     "overview.warning.title": "Before you trust the scores",
-    "overview.compare": "See them under the profile {profile}",
+    "overview.alone": "{name} alone sets the top of the scale of {metric}: the product after it "
+    "reaches {share} of it.",
+    "overview.compare": "See who would change tier under the profile {profile}",
+    # Profiles.
+    "profiles.title": "{n} product would change tier under {name}|"
+    "{n} products would change tier under {name}",
+    "profiles.title.impossible": "The profile {name} cannot be used here",
+    "profiles.lead": "Of the {best} best sellers, {before} are Low under {mine}, and {after} under "
+    "{name}.",
+    "profiles.with": "Compare with",
+    "profiles.moves": "From which tier to which",
+    "profiles.moves.meaning": "Only products whose tier differs are counted.",
+    "profiles.rows": "Who would change",
+    "profiles.rows.meaning": "The products that earn most first.",
+    "profiles.more": "And {n} product more.|And {n} products more.",
+    "profiles.before": "Under {name}",
+    "profiles.after": "Under {name}",
+    "profiles.same": "No tier depends on which of the two is chosen.",
+    "profiles.choose": "To keep a run under {name}, choose it when you upload the products, or "
+    "say --profile {name} on the command line.",
     # Columns and values.
     "col.product": "Product",
     "col.product_id": "Number",

@@ -1,0 +1,70 @@
+"""Profiles: who would change tier if other weights or scalings were chosen."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import polars as pl
+from flask import request
+
+from shelfwise.columns import COLUMNS
+from shelfwise.errors import InputError
+from shelfwise.profile import PROFILES, Profile
+from shelfwise.reasons import Comparison
+from shelfwise.run import analyze
+from shelfwise.service.dashboard.page import screen, seen, show
+from shelfwise.service.dashboard.texts import text
+from shelfwise.service.kept import store
+
+LISTED = 50
+TIERS = ("High", "Medium", "Low")
+
+
+@screen("/profiles")
+def profiles() -> str:
+    """The products of a run under another profile than its own."""
+    some = seen()
+    mine = some.run.model.profile
+    others = [name for name in PROFILES if name != mine.name]
+    wanted = request.args.get("with") or others[0]
+    if wanted not in PROFILES:
+        raise InputError(f"There is no profile {wanted}.", f"There are {', '.join(PROFILES)}.")
+    try:
+        found = _compared(store().runs.products_file(some.run), mine, wanted, some.days)
+    except InputError as error:
+        title = text("profiles.title.impossible", name=wanted)
+        return show("profiles", "profiles", title=title, missing=error, found=None,
+                    others=others, wanted=wanted)  # fmt: skip
+    changed = found.changed
+    count = some.formats.count
+    before, after = map(count, found.best_sellers_low.values())
+    return show(
+        "profiles",
+        "profiles",
+        title=text("profiles.title", n=changed.height, name=wanted),
+        found=found,
+        missing=None,
+        lead=text("profiles.lead", best=count(found.best_sellers), mine=mine.name, before=before,
+                  name=wanted, after=after),
+        moves=_moves(changed),
+        rows=changed.head(LISTED).to_dicts(),
+        left=max(changed.height - LISTED, 0),
+        others=others,
+        wanted=wanted,
+    )  # fmt: skip
+
+
+def _moves(changed: pl.DataFrame) -> list[tuple[str, str, int]]:
+    """How many go from which tier to which."""
+    counted = changed.group_by("tier_before", "tier_after").len()
+    found = {(before, after): count for before, after, count in counted.iter_rows()}
+    return [(before, after, found[before, after]) for before in TIERS for after in TIERS
+            if (before, after) in found]  # fmt: skip
+
+
+@lru_cache(maxsize=8)
+def _compared(file: Path, mine: Profile, wanted: str, days: float | None) -> Comparison:
+    """The comparison; what is kept of a run never changes."""
+    products = pl.scan_parquet(file)
+    given = {column.name for column in COLUMNS}
+    names = [n for n in products.collect_schema().names() if n in given]
+    return analyze(products.select(names), profile=mine, period=days).compare(wanted)
