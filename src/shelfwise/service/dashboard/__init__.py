@@ -13,6 +13,7 @@ from shelfwise.service.dashboard import (  # noqa: F401  (importing them declare
     products,
     profiles,
     session,
+    working,
 )
 from shelfwise.service.dashboard.page import compressed, csrf_token, own_referrer, site, theme
 from shelfwise.service.dashboard.texts import TEXTS, text

@@ -1,0 +1,180 @@
+"""Work that a page waits for: a form starts it as a job, the page tells how far it is."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from flask import Response, redirect, request
+from werkzeug.datastructures import FileStorage
+
+from shelfwise.errors import InputError, NotFoundError, excerpt
+from shelfwise.insights.sections import QUESTIONS
+from shelfwise.jobs.queue import Job
+from shelfwise.service.access import audited
+from shelfwise.service.dashboard.page import Seen, has, screen, seen, show, url
+from shelfwise.service.dashboard.texts import text
+from shelfwise.service.kept import jobs, store
+from shelfwise.store.derived import KINDS, Kind
+from shelfwise.store.uploads import ENDINGS
+
+SECONDS = 2
+"""After how long a page that waits loads itself again; a header does it, without a script."""
+OF_LINES = ("trends", "forecast", "elasticity")
+"""What can be made of order lines alone."""
+
+
+def working(place: str, kind: Kind, **shown: Any) -> Response | str | None:
+    """What a page shows instead of itself while the table `kind` is not there; else None.
+
+    That is how to get a run; what the run lacks; a form that starts the work; how far the
+    work is; or why it failed. `shown` goes into the address of the page.
+    """
+    try:
+        some = seen()
+    except NotFoundError:
+        if request.args.get("run"):
+            raise
+        return show("empty", place, title=text("empty.title"))
+    there = kind in some.derived
+    job = _named(some, kind) or (None if there else _at_work(some, kind))
+    if job and not job.is_over:
+        page = Response(_page(place, kind, job, shown))
+        page.headers["Refresh"] = str(SECONDS)
+        return page
+    if request.args.get("work") and (job is None or job.state == "succeeded"):
+        return redirect(url(place, **shown))  # type: ignore[return-value]  # A Response it is.
+    return None if there and job is None else _page(place, kind, job, shown)
+
+
+def begin(
+    some: Seen,
+    place: str,
+    kind: Kind,
+    policy: Mapping[str, Any] | None = None,
+    files: Mapping[str, FileStorage] | None = None,
+    **shown: Any,
+) -> Any:
+    """Start the job that makes `kind` of a run, and go to the page that shows how far it is.
+
+    Args:
+        some: The run.
+        place: The page; it calls `working` with the same kind.
+        kind: What to make.
+        policy: The settings of a decision, numbers also as text; what is empty is left out.
+        files: What the decision takes beside the products, as files of a form.
+        shown: What else goes into the address of the page.
+
+    Raises:
+        InputError: The run has no order lines, a setting is wrong, or a file is of no kind
+            that is read.
+        QueueFullError: As many jobs wait as may.
+    """
+    asked: dict[str, Any] = {"make": kind, "run": some.run.id}
+    if kind in QUESTIONS:
+        given = {name: value for name, value in (policy or {}).items() if value not in ("", None)}
+        asked["policy"] = msgspec.to_builtins(QUESTIONS[kind].settings(given))
+    else:
+        store().runs.must_have_weeks(some.run)
+    for name, file in (files or {}).items():
+        if file.filename:
+            asked[name] = {"upload": _kept(file, name)}
+    return _start(some, place, asked, shown)
+
+
+def _start(some: Seen, place: str, asked: Mapping[str, Any], shown: Mapping[str, Any]) -> Any:
+    job = _at_work(some, asked["make"], asked)
+    if job is None:
+        job = jobs().enqueue(asked)
+        audited("job.start", job.id)
+    return redirect(url(place, **shown, work=job.id))
+
+
+@screen("/work", scope="analyze", methods=("POST",))
+def work() -> Any:
+    """Start what a form asks for (`make`, settings as `policy.NAME`), stop it, or do it again."""
+    some, form = seen(), request.form
+    place, kind = form.get("place", ""), form.get("make", "")
+    shown = {"view": form.get("view")}
+    if not has(place):
+        raise InputError(f"There is no page {excerpt(place)}.")
+    if stopped := form.get("cancel"):
+        jobs().cancel(stopped)
+        audited("job.cancel", stopped)
+        return redirect(url(place, **shown, work=stopped))
+    if again := form.get("again"):
+        asked = jobs().get(again).request
+        if asked.get("run") != some.run.id:
+            raise InputError("This work was about another run.", "Choose that run first.")
+        return _start(some, place, asked, shown)
+    if kind not in KINDS:
+        raise InputError(f"{excerpt(kind)} is nothing that can be made of a run.")
+    start = "policy."
+    policy = {name.removeprefix(start): value.strip() for name, value in form.items()
+              if name.startswith(start)}  # fmt: skip
+    tables = QUESTIONS[kind].tables if kind in QUESTIONS else ("out_of_stock",)
+    files = {name: request.files[name] for name in tables if name in request.files}
+    return begin(some, place, kind, policy, files, **shown)
+
+
+def lacks_lines(some: Seen, kind: str) -> bool:
+    """Whether this needs order lines, and the run has none."""
+    return kind in OF_LINES and not store().runs.has_weeks(some.run)
+
+
+def _page(place: str, kind: Kind, job: Job | None, shown: Mapping[str, Any]) -> str:
+    some, what = seen(), text(f"making.{kind}")
+    going = job is not None and not job.is_over
+    failed = job is not None and job.state in ("failed", "cancelled")
+    return show(
+        "working",
+        place,
+        title=text("working.title" if going else "working.title.failed" if failed
+                   else "working.title.none", what=what),
+        kind=kind,
+        job=job,
+        going=going,
+        workers=jobs().workers() if going else 0,
+        lacks_lines=lacks_lines(some, kind),
+        there=kind in some.derived,
+        here=url(place, **shown),
+        view=shown.get("view"),
+    )  # fmt: skip
+
+
+def _named(some: Seen, kind: str) -> Job | None:
+    """The job that the address names, where it is about this."""
+    if not (given := request.args.get("work")):
+        return None
+    try:
+        job = jobs().get(given)
+    except NotFoundError:
+        return None
+    return job if _is_about(job, some, kind) else None
+
+
+def _at_work(some: Seen, kind: str, asked: Mapping[str, Any] | None = None) -> Job | None:
+    """A job that is making this of the run, for whoever asked; or one for exactly this."""
+    for job in jobs().newest()[0]:
+        same = asked is None or dict(job.request) == asked
+        if same and not job.is_over and _is_about(job, some, kind):
+            return job
+    return None
+
+
+def _is_about(job: Job, some: Seen, kind: str) -> bool:
+    return job.what == kind and job.request.get("run") == some.run.id
+
+
+def _kept(file: FileStorage, name: str) -> str:
+    """The id under which a file of a form is kept."""
+    ending = Path(file.filename or "").suffix.lower()
+    kinds = {suffix: kind for kind, suffix in ENDINGS.items()}
+    if ending not in kinds:
+        raise InputError(
+            f"The file of {name} is called {excerpt(file.filename)}.",
+            f"Its name ends in {', '.join(kinds)}.",
+        )
+    kept = store().uploads.add(kinds[ending], file.filename or name, file.save)
+    audited("upload.add", kept.id, bytes=kept.bytes)
+    return kept.id
