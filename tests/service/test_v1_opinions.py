@@ -240,6 +240,7 @@ def test_values_and_bodies_that_do_not_fit_are_refused(kept_door: Door) -> None:
         ("/v1/overrides", OVERRIDE | {"first_day": "2026-04-02", "last_day": "2026-04-01"}),
         ("/v1/decisions", DECISION | {"action": "buy"}),
         ("/v1/decisions", DECISION | {"verdict": "maybe"}),
+        ("/v1/decisions", DECISION | {"verdict": "accepted", "amount": 0}),
         ("/v1/decisions", DECISION | {"first_day": MARCH}),
         *((path, body) for path in ("/v1/overrides", "/v1/decisions") for body in ({}, [], None)),
     ):

@@ -239,6 +239,32 @@ def test_a_decision_is_remembered_until_its_last_day_or_a_newer_one(store: Store
     assert len(store.decisions.newest(product_id="7", action="reorder")[0]) == 2
 
 
+def test_an_amount_counts_on_the_day_of_its_run_alone(store: Store) -> None:
+    run = store.runs.save(shelfwise.analyze(shop()), as_of=MARCH)
+    made = store.decisions.add(
+        7, "reorder", "accepted", "The pallet is full.", run_id=run.id, amount=96
+    )
+    assert store.decisions.get(made.id).amount == 96
+    rows = pl.LazyFrame({"product_id": ["7", "8"], "action": ["reorder", "reorder"]})
+    names = ["verdict", "verdict_amount"]
+    assert store.decisions.answered(rows, MARCH).select(names).collect().rows() == [
+        ("accepted", 96.0), (None, None)
+    ]  # fmt: skip
+    # A later run proposes another number.
+    assert store.decisions.answered(rows, APRIL).select(names).collect().row(0) == (
+        "accepted", None
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verdict", "amount"), [("dismissed", 5), ("accepted", 0), ("accepted", -1),
+                            ("accepted", float("nan")), ("accepted", float("inf"))],
+)  # fmt: skip
+def test_an_amount_is_of_what_is_accepted(store: Store, verdict: str, amount: float) -> None:
+    with pytest.raises(InputError, match="The amount is"):
+        store.decisions.add("a", "reorder", verdict, "Why", amount=amount)
+
+
 def test_a_decision_outlives_the_run_that_it_was_made_on(store: Store) -> None:
     run = store.runs.save(shelfwise.analyze(shop()), as_of=MARCH)
     made = store.decisions.add(7, "delist", "accepted", "Why", run_id="latest")

@@ -127,9 +127,12 @@ def accept(
     reason: ReasonOption,
     until: UntilOption = None,
     run_id: RunOption = None,
+    amount: Annotated[
+        float | None, typer.Option(help="Units; those that are proposed if not given.")
+    ] = None,
 ) -> None:
     """Accept what is proposed for a product; later runs remember it."""
-    _answer(product_id, action, "accepted", reason, until, run_id)
+    _answer(product_id, action, "accepted", reason, until, run_id, amount)
 
 
 @decision.command("dismiss")
@@ -170,13 +173,20 @@ def list_decisions(
 
 
 def _answer(
-    product_id: str, action: str, verdict: str, reason: str, until: str | None, run_id: str | None
+    product_id: str,
+    action: str,
+    verdict: str,
+    reason: str,
+    until: str | None,
+    run_id: str | None,
+    amount: float | None = None,
 ) -> None:
     last = day_of("--until", until)
     with store() as kept:
         made = kept.decisions.add(
-            product_id, action, verdict, reason, who=WHO, last_day=last, run_id=_run(kept, run_id)
-        )
+            product_id, action, verdict, reason, who=WHO, last_day=last,
+            run_id=_run(kept, run_id), amount=amount,
+        )  # fmt: skip
         kept.audit.add(WHO, "decision.add", made.id)
     out.print(f"{action} of {product_id} is {verdict} from {made.first_day} on.", markup=False)
 

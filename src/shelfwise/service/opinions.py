@@ -27,7 +27,7 @@ from shelfwise.service.contract import (
 from shelfwise.service.kept import store
 from shelfwise.service.parameters import PAGE, SWITCH
 from shelfwise.service.product_schemas import SOME_TEXT
-from shelfwise.store.opinions import VERDICTS
+from shelfwise.store.opinions import MOST_UNITS, VERDICTS
 from shelfwise.store.schema import REASON_LETTERS
 
 api = Blueprint("opinions", __name__)
@@ -75,6 +75,7 @@ class NewDecision(msgspec.Struct, forbid_unknown_fields=True):
     location: Location | None = None
     last_day: dt.date | None = None
     run_id: RunId | None = None
+    amount: Annotated[float, msgspec.Meta(gt=0, le=MOST_UNITS)] | None = None
 
 
 OF_PRODUCT = {
@@ -179,7 +180,9 @@ def list_decisions() -> Response:
     scope="analyze",
     summary="Accept or dismiss what is proposed for a product; later runs remember it.",
     description="It holds from the day of the run that `run_id` names, which must have the "
-    "product, or else from today; to `last_day`, or until there is a newer one.",
+    "product, or else from today; to `last_day`, or until there is a newer one. `amount` is how "
+    "many units are accepted, where it is not what is proposed: it stands as `verdict_amount` "
+    "beside proposals of that day.",
     body=json_body(
         NewDecision,
         {"product_id": 101, "action": "reorder", "verdict": "dismissed",

@@ -28,8 +28,14 @@ VERDICTS = ("accepted", "dismissed")
 ANSWER = (
     Quantity("verdict", "", f"What somebody answered: {' or '.join(VERDICTS)}.", kind=pl.String),
     Quantity("verdict_reason", "", "Why they answered so.", kind=pl.String),
+    Quantity(
+        "verdict_amount",
+        "units",
+        "How many units they accepted instead of `amount`, on the day of this run.",
+    ),
 )
 """The columns that answers add to proposals."""
+MOST_UNITS = 10**12
 _LOCATION = replace(COLUMN["location"], required=True)
 _REASON = Column("reason", "text", "Why.", "", required=True, max_length=REASON_LETTERS)
 
@@ -74,11 +80,15 @@ class Override(Opinion):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision(Opinion):
-    """An answer to a proposal: one of ACTIONS, accepted or dismissed."""
+    """An answer to a proposal: one of ACTIONS, accepted or dismissed.
+
+    `amount` is how many units are accepted, where it is not what was proposed.
+    """
 
     action: str
     verdict: str
     run_id: str | None
+    amount: float | None
 
 
 T = TypeVar("T", bound=Opinion)
@@ -292,6 +302,7 @@ class Decisions(_Opinions[Decision]):
         location: str | None = None,
         last_day: dt.date | None = None,
         run_id: str | None = None,
+        amount: float | None = None,
     ) -> Decision:
         """Accept or dismiss what is proposed for a product, in this and in later runs.
 
@@ -305,6 +316,8 @@ class Decisions(_Opinions[Decision]):
             last_day: The last day that it holds; else it holds until there is a newer one.
             run_id: The run that proposes it, or latest; it must have the product. The
                 decision holds from its day on, else from today.
+            amount: How many units are accepted, where it is not what is proposed. It
+                counts on the day of the run alone: a later run proposes anew.
 
         Raises:
             InputError: A value does not fit, the days are in the wrong order, or the run
@@ -313,12 +326,17 @@ class Decisions(_Opinions[Decision]):
         """
         _one_of("action", action, ACTIONS)
         _one_of("verdict", verdict, VERDICTS)
+        if amount is not None and (verdict != "accepted" or not 0 < amount <= MOST_UNITS):
+            raise InputError(
+                f"The amount is {amount:g}.",
+                f"It is above 0, at most {MOST_UNITS:,}, and of what is accepted.",
+            )
         run = self._runs.get(run_id) if run_id else None
         # Null where the run is deleted meanwhile, as it would be afterwards.
         known = sa.select(runs.c.id).where(runs.c.id == run.id).scalar_subquery() if run else None
         return self._add(
             product_id, location, reason, run, (None, last_day),
-            action=action, verdict=verdict, who=who[:200], run_id=known,
+            action=action, verdict=verdict, who=who[:200], run_id=known, amount=amount,
         )  # fmt: skip
 
     def state(self) -> int:
@@ -331,12 +349,13 @@ class Decisions(_Opinions[Decision]):
         """Proposals (product_id, action) with the answers that count that day: ANSWER."""
         keys = ("product_id", "action")
         given = [
-            (one.product_id, one.action, one.verdict, one.reason)
+            (one.product_id, one.action, one.verdict, one.reason,
+             one.amount if one.first_day == day else None)
             for one in self.on(day)
             if one.location is None
-        ]
-        names = [*keys, *(column.name for column in ANSWER)]
-        answers = pl.DataFrame(given, schema=dict.fromkeys(names, pl.String), orient="row")
+        ]  # fmt: skip
+        schema = dict.fromkeys(keys, pl.String) | {one.name: one.kind for one in ANSWER}
+        answers = pl.DataFrame(given, schema=schema, orient="row")
         return rows.join(answers.lazy(), on=keys, how="left", maintain_order="left")
 
 

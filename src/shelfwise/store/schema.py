@@ -143,6 +143,7 @@ decisions = sa.Table(
     sa.Column("run_id", ID, sa.ForeignKey("runs.id", ondelete="SET NULL"), index=True),
     sa.Column("first_day", sa.Date, nullable=False),
     sa.Column("last_day", sa.Date),
+    sa.Column("amount", sa.Float),
 )
 
 api_keys = sa.Table(
