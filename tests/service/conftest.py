@@ -1,15 +1,35 @@
 """Fixtures of the service: the application under test, through the test client and for real."""
 
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from doors import LIMITS, ClientDoor, Door, LiveDoor, serving
 from flask import Flask
 from flask.testing import FlaskClient
+from pages import app_of, with_lines
 
 from shelfwise.service import close, create_app
 from shelfwise.settings import load_settings
+
+
+@pytest.fixture(scope="session")
+def decided(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A data folder with a run of order lines and what is made of it; made once, then copied."""
+    made: dict[tuple[str, ...], Path] = {}
+
+    def copy(to: Path, names: tuple[str, ...] = ()) -> Path:
+        if names not in made:
+            made[names] = tmp_path_factory.mktemp("decided")
+            app = app_of(made[names])
+            with_lines(app, "trends", "inventory", "suppliers", names=names)
+            close(app)
+        shutil.copytree(made[names], to, dirs_exist_ok=True)
+        return to
+
+    return copy
 
 
 @pytest.fixture

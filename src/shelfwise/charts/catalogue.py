@@ -275,8 +275,21 @@ def portfolio_map(
 
 def groups(products: pl.DataFrame, by: str = "category", formats: Formats | None = None) -> Chart:
     """The revenue of each category (or supplier, brand), split by tier; the largest first."""
-    formats = formats or Formats()
-    named = products.with_columns(pl.col(by).cast(pl.String).fill_null(f"no {by}").alias("group"))
+    return split_by_tier(
+        products, by, "revenue", formats or Formats(), f"by_{by}", "Revenue", f"Revenue by {by}",
+        "{first} earns most: {money}, {share} of the revenue.",
+    )  # fmt: skip
+
+
+def split_by_tier(
+    products: pl.DataFrame, by: str, value: str, formats: Formats, name: str, axis: str,
+    title: str, told: str,
+) -> Chart:  # fmt: skip
+    """Bars of money for each group, split by tier; `told` has {first}, {money} and {share}."""
+    named = products.with_columns(
+        pl.col(by).cast(pl.String).fill_null(f"no {by}").alias("group"),
+        pl.col(value).alias("revenue"),
+    )
     totals = named.group_by("group").agg(pl.col("revenue").sum()).sort(
         ["revenue", "group"], descending=[True, False]
     )  # fmt: skip
@@ -300,13 +313,13 @@ def groups(products: pl.DataFrame, by: str = "category", formats: Formats | None
         encoding={
             "y": {"field": "group", "type": "nominal", "sort": order, "title": None,
                   "axis": {"labelLimit": 140, "ticks": False, "domain": False}},
-            "x": {"field": "revenue", "type": "quantitative", "title": "Revenue",
+            "x": {"field": "revenue", "type": "quantitative", "title": axis,
                   "axis": {"format": "$~s", "tickCount": 5}},
             "color": {"field": "tier", "type": "nominal", "scale": tier_scale()},
             "order": {"field": "place", "sort": "ascending"},
             "tooltip": [{"field": "group", "title": by.capitalize()},
                         {"field": "tier", "title": "Tier"},
-                        {"field": "revenue", "title": "Revenue", "format": "$,.2f"},
+                        {"field": "revenue", "title": axis, "format": "$,.2f"},
                         {"field": "products", "title": "Products", "format": ","}],
         },
     )  # fmt: skip
@@ -315,13 +328,14 @@ def groups(products: pl.DataFrame, by: str = "category", formats: Formats | None
     share = formats.share(best[1] / all_of) if all_of > 0 else formats.share(0)
     table = shown.select(
         pl.col("group").alias(by.capitalize()), pl.col("tier").alias("Tier"),
-        pl.col("revenue").alias("Revenue"), pl.col("products").alias("Products"),
+        pl.col("revenue").alias("Revenue" if value == "revenue" else "Money"),
+        pl.col("products").alias("Products"),
     )  # fmt: skip
     return Chart(
-        f"by_{by}",
-        f"Revenue by {by}",
+        name,
+        title,
         "Bars are split by tier.",
-        f"{best[0]} earns most: {formats.money_short(best[1])}, {share} of the revenue.",
+        told.format(first=best[0], money=formats.money_short(best[1]), share=share),
         drawn,
         table,
         height=max(120, 26 * len(order) + 40),

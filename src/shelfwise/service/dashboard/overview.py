@@ -133,7 +133,7 @@ def _tiles(
             tiles.append({
                 "label": text(f"kpi.{action}"), "value": f.count(rows.height),
                 "note": text(f"kpi.{action}.note", money=f.money_short(float(worth or 0))),
-                "href": url("products", action=action),
+                "href": url("inventory", view=action),
             })  # fmt: skip
     else:
         ends = products.group_by("performance_tier").agg(

@@ -44,6 +44,7 @@ class Place:
 PLACES = (
     Place("overview", "/", tab=True),
     Place("products", "/products", tab=True),
+    Place("inventory", "/inventory", tab=True),
 )
 
 

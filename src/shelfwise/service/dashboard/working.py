@@ -1,6 +1,6 @@
 """Work that a page waits for: a form starts it as a job, the page tells how far it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ OF_LINES = ("trends", "forecast", "elasticity")
 """What can be made of order lines alone."""
 
 
-def working(place: str, kind: Kind, **shown: Any) -> Response | str | None:
+def working(place: str, kind: Kind, *, needed: bool = True, **shown: Any) -> Response | str | None:
     """What a page shows instead of itself while the table `kind` is not there; else None.
 
     That is how to get a run; what the run lacks; a form that starts the work; how far the
-    work is; or why it failed. `shown` goes into the address of the page.
+    work is; or why it failed. `shown` goes into the address of the page. A page that is not
+    in need of the table asks for it itself.
     """
     try:
         some = seen()
@@ -42,9 +43,9 @@ def working(place: str, kind: Kind, **shown: Any) -> Response | str | None:
         page = Response(_page(place, kind, job, shown))
         page.headers["Refresh"] = str(SECONDS)
         return page
-    if request.args.get("work") and (job is None or job.state == "succeeded"):
+    if job and job.state == "succeeded":
         return redirect(url(place, **shown))  # type: ignore[return-value]  # A Response it is.
-    return None if there and job is None else _page(place, kind, job, shown)
+    return None if job is None and (there or not needed) else _page(place, kind, job, shown)
 
 
 def begin(
@@ -120,6 +121,24 @@ def work() -> Any:
 def lacks_lines(some: Seen, kind: str) -> bool:
     """Whether this needs order lines, and the run has none."""
     return kind in OF_LINES and not store().runs.has_weeks(some.run)
+
+
+def settings_of(kind: str, names: Sequence[str], some: Seen) -> list[dict[str, Any]]:
+    """The fields of a form for some settings of a decision, with the values it was made by."""
+    policy = QUESTIONS[kind].policy
+    schema = msgspec.json.schema(policy)["$defs"][policy.__name__]["properties"]
+    made = some.about(kind).get("policy", {})
+    found = []
+    for name in names:
+        told = schema[name]
+        told = told | next((one for one in told.get("anyOf", ()) if "description" in one), {})
+        found.append({
+            "name": name, "hint": told["description"],
+            "value": made.get(name, told.get("default")),
+            "low": told.get("minimum", told.get("exclusiveMinimum")),
+            "high": told.get("maximum", told.get("exclusiveMaximum")),
+        })  # fmt: skip
+    return found
 
 
 def _page(place: str, kind: Kind, job: Job | None, shown: Mapping[str, Any]) -> str:

@@ -1,0 +1,326 @@
+"""Inventory: what to reorder, by when and why; what money is stuck; what to order from whom."""
+
+from typing import Any
+
+import polars as pl
+from flask import Response, g, redirect, request
+
+from shelfwise import charts
+from shelfwise.errors import InputError, excerpt
+from shelfwise.service import download
+from shelfwise.service.access import audited
+from shelfwise.service.dashboard.page import Seen, drawn, screen, seen, show, url
+from shelfwise.service.dashboard.session import inside
+from shelfwise.service.dashboard.texts import text
+from shelfwise.service.dashboard.working import settings_of, working
+from shelfwise.service.kept import store
+from shelfwise.store.query import Query, page
+
+ROWS = 25
+VIEWS = ("reorder", "orders", "clear", "stock")
+ANSWERS = ("open", "accepted", "dismissed", "any")
+"""Which rows of a list are shown by what people answered; without one all but those dismissed."""
+SORTS = {
+    "reorder": {"name": "name", "supplier": "supplier", "left": "stock", "order": "-quantity",
+                "by": "date", "cost": "-cost", "money": "-money"},
+    "clear": {"name": "name", "category": "category", "left": "-stock", "too_many": "-amount",
+              "weeks": "-weeks", "tied": "-money"},
+}  # fmt: skip
+"""The columns of the lists, and what a click on their heading sorts by first."""
+SETTINGS = ("review_days", "lead_time_days", "lead_time_sd", "service_a", "service_b", "service_c",
+            "overstock_days", "dead_days", "new_days")  # fmt: skip
+FILE_COLUMNS = ("product_id", "name", "supplier", "quantity", "cost", "date", "money", "verdict",
+                "verdict_reason", "reason")  # fmt: skip
+
+
+@screen("/inventory")
+def inventory() -> Any:
+    """One of the views: what to reorder, orders by supplier, what to clear, where stock is."""
+    view = _view()
+    if waiting := working("inventory", "inventory", view=view):
+        return waiting
+    some = seen()
+    if view == "orders" and (waiting := working("inventory", "orders", needed=False, view=view)):
+        return waiting
+    rows = rows_of(some)
+    facts = _facts(rows)
+    return show(
+        "inventory",
+        "inventory",
+        title=_finding(some, facts),
+        view=view,
+        views=[(name, text(f"inventory.view.{name}")) for name in VIEWS],
+        tiles=_tiles(some, rows, facts),
+        about=some.about("inventory"),
+        settings=settings_of("inventory", SETTINGS, some),
+        **{"reorder": _list, "clear": _list, "orders": _orders, "stock": _stock}[view](some, rows),
+    )
+
+
+@screen("/inventory.<format:format>")
+def inventory_file(format: str) -> Response:
+    """The rows of a list that its filters leave, or with `view=orders` the order proposal."""
+    some, view = seen(), _view()
+    if view == "orders":
+        rows = _proposed(some).filter("placed")
+        if supplier := request.args.get("supplier"):
+            rows = rows.filter(pl.col("supplier").cast(pl.String) == supplier)
+        rows = rows.sort("supplier", "date", nulls_last=True, maintain_order=True)
+    else:
+        rows = _asked(rows_of(some), "clear" if view == "clear" else "reorder")
+    options = {"limit": None, "raw": None}
+    return download.attachment(rows.select(FILE_COLUMNS), some.run, format, options, view)
+
+
+@screen("/answer", scope="analyze", methods=("POST",))
+def answer() -> Any:
+    """Accept or dismiss what is proposed for a product, by the rules of the API."""
+    some, form = seen(), request.form
+    product_id, action = form.get("id", ""), form.get("action", "")
+    verdict, reason = form.get("verdict", ""), form.get("reason", "").strip()
+    amount = _amount(form.get("amount", "")) if verdict == "accepted" else None
+    proposed = _amount(form.get("proposed", ""))
+    if amount == proposed:
+        amount = None
+    if verdict == "accepted" and not reason:
+        f = some.formats
+        reason = text("inventory.accepted") if amount is None else text(
+            "inventory.accepted.other", units=f.units(amount), instead=f.units(proposed)
+        )  # fmt: skip
+    made = store().decisions.add(
+        product_id, action, verdict, reason, who=g.who, run_id=some.run.id, amount=amount
+    )
+    audited("decision.add", made.id, verdict=made.verdict)
+    return redirect(inside(form.get("next", "")))
+
+
+def rows_of(some: Seen) -> pl.LazyFrame:
+    """The rows of the inventory with people's answers; `quantity` and `cost` follow these."""
+    rows = store().answered(some.run, some.derived["inventory"])
+    return _with_answers(rows).with_columns(weeks=pl.col("days_of_supply") / 7)
+
+
+def _with_answers(rows: pl.LazyFrame) -> pl.LazyFrame:
+    quantity = pl.coalesce("verdict_amount", "amount")
+    return rows.with_columns(
+        quantity=quantity, cost=pl.col("order_money") * (quantity / pl.col("amount"))
+    )
+
+
+def _open(action: str) -> pl.Expr:
+    """The rows of an action that nobody has dismissed."""
+    return (pl.col("action") == action) & (pl.col("verdict").ne_missing("dismissed"))
+
+
+def _facts(rows: pl.LazyFrame) -> dict[str, Any]:
+    """The few figures of the whole."""
+    reorder, clear = _open("reorder"), _open("clear")
+    found = rows.select(
+        reorder=reorder.sum(),
+        cost=pl.col("cost").filter(reorder).sum(),
+        priced=pl.col("cost").filter(reorder).is_not_null().sum(),
+        at_stake=pl.col("money").filter(reorder).sum(),
+        staked=pl.col("money").filter(reorder).is_not_null().sum(),
+        clear=clear.sum(),
+        stuck=pl.col("money").filter(clear).sum(),
+        stock_money=pl.col("stock_money").sum(),
+        at_price=(pl.col("stock_basis") == "price").sum(),
+        weeks=pl.col("weeks").filter(pl.col("stock") > 0).median(),
+        covered=pl.col("weeks").filter(pl.col("stock") > 0).count(),
+        dead=pl.col("dead_money").sum(),
+        dead_known=pl.col("dead_money").is_not_null().any(),
+        soonest=pl.col("date").filter(reorder).min(),
+    ).collect()  # fmt: skip
+    return found.to_dicts()[0]
+
+
+def _finding(some: Seen, facts: dict[str, Any]) -> str:
+    """What matters most now, in one sentence."""
+    if not facts["reorder"] and not facts["clear"]:
+        return text("inventory.title.nothing")
+    parts = [text("inventory.title.reorder", n=facts["reorder"])]
+    if facts["clear"]:
+        stuck = some.formats.money_short(facts["stuck"])
+        parts.append(text("inventory.title.clear", n=facts["clear"], money=stuck))
+    return "; ".join(parts)
+
+
+def _tiles(some: Seen, rows: pl.LazyFrame, facts: dict[str, Any]) -> list[dict[str, str]]:
+    """The figures on top; what the data cannot tell has no tile."""
+    f = some.formats
+    tiles = [{"label": text("kpi.reorder"), "value": f.count(facts["reorder"])}]
+    if facts["priced"]:
+        tiles[0]["note"] = text("kpi.reorder.note", money=f.money_short(facts["cost"]))
+    if facts["staked"]:
+        tiles.append({"label": text("inventory.at_stake"),
+                      "value": f.money_short(facts["at_stake"]),
+                      "note": text("inventory.at_stake.note")})  # fmt: skip
+    tiles.append({"label": text("kpi.clear"), "value": f.count(facts["clear"]),
+                  "note": text("kpi.clear.note", money=f.money_short(facts["stuck"]))})  # fmt: skip
+    basis = "kpi.stock.price" if facts["at_price"] else "kpi.stock.cost"
+    tiles.append({"label": text(basis), "value": f.money_short(facts["stock_money"])})
+    if facts["at_price"]:
+        tiles[-1]["note"] = text("inventory.at_price", n=facts["at_price"])
+    elif facts["dead_known"]:
+        tiles[-1]["note"] = text("inventory.dead", money=f.money_short(facts["dead"]))
+    if facts["covered"]:
+        tiles.append({"label": text("inventory.cover"), "value": f.number(facts["weeks"]),
+                      "note": text("inventory.cover.note")})  # fmt: skip
+    return tiles
+
+
+def _list(some: Seen, rows: pl.LazyFrame) -> dict[str, Any]:
+    """A page of what to reorder, or to clear."""
+    view = _view()
+    action = "clear" if view == "clear" else "reorder"
+    wanted = _asked(rows, action)
+    after = _whole("after")
+    found, following = page(wanted, Query(sort=_sort(view)), ROWS, after)
+    given = {n: request.args[n] for n in ("supplier", "category", "answer") if request.args.get(n)}
+    here = {"view": view, **given, "sort": request.args.get("sort")}
+    choices = {
+        name: wanted_values(rows, action, name) for name in ("supplier", "category")
+    }  # fmt: skip
+    return {
+        "action": action,
+        "rows": found.to_dicts(),
+        "count": int(wanted.select(pl.len()).collect().item()),
+        "first": after + 1,
+        "next": url("inventory", **here, after=following) if following else None,
+        "previous": url("inventory", **here, after=max(0, after - ROWS) or None) if after else None,
+        "sortable": {name: _toggled(view, name, first) for name, first in SORTS[view].items()},
+        "sort": _sort(view),
+        "here": here,
+        "filters": given,
+        "choices": {name: values for name, values in choices.items() if len(values) > 1},
+        "answers": ANSWERS,
+        "columns": [n for n in SORTS[view] if n not in ("order", "by", "cost")
+                    or found[{"order": "quantity", "by": "date"}.get(n, n)].is_not_null().any()],
+        "as_of": some.run.as_of,
+        "file": url("inventory.csv", **here),
+    }  # fmt: skip
+
+
+def wanted_values(rows: pl.LazyFrame, action: str, name: str) -> list[str]:
+    """The suppliers, or categories, of the rows of an action."""
+    values = rows.filter(pl.col("action") == action).select(pl.col(name).drop_nulls().unique())
+    return sorted(values.collect().to_series().cast(pl.String).to_list())
+
+
+def _asked(rows: pl.LazyFrame, action: str) -> pl.LazyFrame:
+    """The rows that the filters leave."""
+    rows = rows.filter(pl.col("action") == action)
+    for name in ("supplier", "category"):
+        if value := request.args.get(name):
+            rows = rows.filter(pl.col(name).cast(pl.String) == value)
+    given = request.args.get("answer") or ""
+    if given and given not in ANSWERS:
+        raise InputError(f"answer is {excerpt(given)}.", f"It is one of {', '.join(ANSWERS)}.")
+    if given in ("accepted", "dismissed"):
+        return rows.filter(pl.col("verdict") == given)
+    if given == "open":
+        return rows.filter(pl.col("verdict").is_null())
+    return rows if given == "any" else rows.filter(_open(action))
+
+
+def _orders(some: Seen, rows: pl.LazyFrame) -> dict[str, Any]:
+    """Orders by supplier, with what waits for cash or for a minimum; the form that asks."""
+    policy = some.about("orders").get("policy", {})
+    found: dict[str, Any] = {"policy": policy, "made": "orders" in some.derived}
+    if not found["made"]:
+        return found
+    lines = _proposed(some).collect()
+    placed = lines.filter("placed")
+    suppliers = placed.group_by("supplier").agg(
+        pl.len().alias("products"), pl.col("quantity").sum(), pl.col("cost").sum(),
+        unpriced=pl.col("cost").null_count(), minimum=pl.col("supplier_minimum").first(),
+        by=pl.col("date").min(), at_stake=pl.col("at_stake").sum(),
+    ).with_columns(
+        met=pl.when(pl.col("cost") >= pl.col("minimum")).then(True)
+        .when((pl.col("unpriced") == 0) & pl.col("minimum").is_not_null()).then(False)
+    ).sort("at_stake", "supplier", descending=[True, False], nulls_last=True)  # fmt: skip
+    cost = float(placed["cost"].sum())
+    waiting = lines.filter(~pl.col("placed")).sort("at_stake", descending=True, nulls_last=True)
+    return found | {
+        "suppliers": suppliers.to_dicts(),
+        "waiting": waiting.head(ROWS).to_dicts(),
+        "waiting_count": waiting.height,
+        "cost": cost,
+        "unpriced": int(suppliers["unpriced"].sum()),
+        "over": policy.get("cash") is not None and cost > policy["cash"],
+        "below": int((suppliers["met"] == False).sum()),  # noqa: E712  (null is neither)
+        "lines": placed.height,
+        "about_orders": some.about("orders"),
+        "file": url("inventory.csv", view="orders"),
+    }  # fmt: skip
+
+
+def _proposed(some: Seen) -> pl.LazyFrame:
+    """The lines of the order proposal; `placed` are those that are ordered and not dismissed."""
+    rows = some.derived["orders"].scan()
+    # What waits has no action here, but its reorder may have been answered.
+    rows = rows.with_columns(
+        placed=pl.col("action").is_not_null(), action=pl.lit("reorder"), money=pl.col("at_stake")
+    )
+    rows = _with_answers(store().decisions.answered(rows, some.run.as_of))
+    return rows.filter(pl.col("verdict").ne_missing("dismissed"))
+
+
+def _stock(some: Seen, rows: pl.LazyFrame) -> dict[str, Any]:
+    """Where the money in stock lies, and how long stock lasts."""
+    tiers = some.products.select(
+        pl.col("product_id").cast(pl.String), "performance_tier"
+    ).unique("product_id")  # fmt: skip
+    kept = rows.join(tiers, on="product_id", how="left").collect()
+    f, found = some.formats, {}
+    if (kept["stock_money"] > 0).any():
+        found["tiers"] = charts.stocked(kept, "performance_tier", f)
+        if kept["category"].null_count() < kept.height:
+            found["categories"] = charts.stocked(kept, "category", f)
+    if kept["weeks"].null_count() < kept.height:
+        found["cover"] = charts.cover(kept, f)
+    by = "category" if "categories" in found else "performance_tier"
+    groups = kept.group_by(pl.col(by).alias("group")).agg(
+        pl.len().alias("products"), pl.col("stock_money").sum(), pl.col("overstock_money").sum(),
+        pl.col("dead_money").sum(), pl.col("weeks").filter(pl.col("stock") > 0).median(),
+        known=pl.col("overstock_money").is_not_null().any(),
+    ).sort("stock_money", descending=True)  # fmt: skip
+    drawings = {name: drawn(chart) for name, chart in found.items()}
+    return {"charts": drawings, "groups": groups.to_dicts(), "by": by}
+
+
+def _view() -> str:
+    view = request.args.get("view") or "reorder"
+    if view not in VIEWS:
+        raise InputError(f"view is {excerpt(view)}.", f"It is one of {', '.join(VIEWS)}.")
+    return view
+
+
+def _sort(view: str) -> str:
+    """The column that orders a list, as the frame calls it."""
+    known = {first.removeprefix("-") for first in SORTS[view].values()}
+    given = request.args.get("sort") or "-money"
+    if given.removeprefix("-") not in known:
+        raise InputError(f"sort is {excerpt(given)}.", f"It is one of {', '.join(sorted(known))}.")
+    return given
+
+
+def _toggled(view: str, name: str, first: str) -> str:
+    """What a click on a heading sorts by: the useful end first, then the other."""
+    other = first.removeprefix("-") if first.startswith("-") else f"-{first}"
+    return other if _sort(view) == first else first
+
+
+def _whole(name: str) -> int:
+    given = request.args.get(name, "0") or "0"
+    if not given.isdigit() or len(given) > 10:
+        raise InputError(f"{name} is not a place in the list.", "Follow the links of the page.")
+    return int(given)
+
+
+def _amount(given: str) -> float | None:
+    """Units from a form; None where it is empty."""
+    try:
+        return float(given) if given.strip() else None
+    except ValueError as error:
+        raise InputError(f"{excerpt(given)} is no number of units.", "Write it as 120.") from error

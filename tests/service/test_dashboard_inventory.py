@@ -1,0 +1,271 @@
+"""The page of the inventory: what to reorder and to clear, answers, orders, stock."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from pages import HOSTILE, app_of, do, heading, page, send, stocked, with_lines, words
+
+from kinds import shop
+from shelfwise import analyze
+from shelfwise.service import close, store
+from shelfwise.service.dashboard.texts import text
+from shelfwise.service.kept import jobs
+
+KEY = "a-key-of-sixteen-letters"
+
+
+@pytest.fixture
+def app(tmp_path: Path, decided: Callable[..., Path]) -> Iterator[Flask]:
+    made = app_of(decided(tmp_path))
+    yield made
+    close(made)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def listed(shown: str) -> list[str]:
+    """The ids of the products of a list, in its order."""
+    return re.findall(r'<td class="what"><a class="name" href="/product\?id=([^"&]*)', shown)
+
+
+def file(client: FlaskClient, path: str) -> list[dict[str, str]]:
+    with client.get(path) as answer:
+        assert answer.status_code == 200
+        return list(csv.DictReader(io.StringIO(answer.get_data(as_text=True))))
+
+
+def test_it_says_what_to_reorder_by_when_and_why(client: FlaskClient) -> None:
+    shown = page(client, "/inventory")
+    assert heading(shown).startswith("5 products to reorder now; ")
+    assert "is stuck in 6 to clear out" in heading(shown)
+    assert len(listed(shown)) == 5
+    assert "Sold out; sells about" in words(shown)
+    for told in ("Spring", "Profile standard", "to reorder", "Weeks of cover"):
+        assert told.lower() in words(shown).lower()
+    assert 'aria-current="page"' in shown
+
+
+def test_lists_are_sorted_and_filtered(client: FlaskClient) -> None:
+    ids = listed(page(client, "/inventory?sort=name"))
+    assert ids == sorted(ids)
+    assert listed(page(client, "/inventory?sort=-name")) == ids[::-1]
+    some = page(client, "/inventory?supplier=S0&sort=name")
+    assert listed(some) == ["100"]
+    assert text("products.none") in page(client, "/inventory?supplier=Nobody")
+    assert listed(page(client, "/inventory?view=clear&sort=name")) == [
+        "102", "104", "105", "107", "108", "111"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["view=all", "sort=nope", "answer=maybe", "after=x", "run=nope",
+                                  "view=clear&sort=date"])  # fmt: skip
+def test_what_does_not_fit_is_a_page_that_says_so(client: FlaskClient, path: str) -> None:
+    shown = page(client, f"/inventory?{path}", 404 if path == "run=nope" else 422)
+    assert text("error.home") in shown
+
+
+def test_a_quantity_is_edited_and_accepted_and_the_file_has_it(client: FlaskClient) -> None:
+    first = listed(page(client, "/inventory"))[0]
+    proposed = float(file(client, "/inventory.csv")[0]["quantity"])
+    given = {"id": first, "action": "reorder", "proposed": str(proposed), "amount": "600"}
+    answer = send(client, "/answer", "/inventory", **given, verdict="accepted",
+                  next="/inventory?sort=name#r1")  # fmt: skip
+    assert answer.location == "/inventory?sort=name#r1"
+    shown = page(client, "/inventory")
+    assert "Accepted with 600 instead of" in words(shown)
+    assert re.search(r'value="600"', shown)
+    row = next(row for row in file(client, "/inventory.csv") if row["product_id"] == first)
+    assert (float(row["quantity"]), row["verdict"]) == (600.0, "accepted")
+    assert float(row["cost"]) == 600 * 4.0
+    assert listed(page(client, "/inventory?answer=accepted")) == [first]
+    assert first not in listed(page(client, "/inventory?answer=open"))
+
+
+def test_what_is_dismissed_is_left_out_and_the_next_run_remembers_why(client: FlaskClient) -> None:
+    first = listed(page(client, "/inventory"))[0]
+    send(client, "/answer", "/inventory", id=first, action="reorder", verdict="dismissed",
+         reason="The supplier <b>stops</b> it")  # fmt: skip
+    assert first not in listed(page(client, "/inventory"))
+    gone = page(client, "/inventory?answer=dismissed")
+    assert listed(gone) == [first]
+    assert "The supplier &lt;b&gt;stops&lt;/b&gt; it" in gone
+    assert heading(page(client, "/inventory")).startswith("4 products to reorder")
+    run = store(client.application).runs.get()
+    later = store(client.application).runs.save(
+        analyze(store(client.application).runs.products(run).collect()), as_of=run.as_of
+    )
+    store(client.application).derived.make(later, "inventory")
+    shown = page(client, "/inventory")
+    assert "Rule for a snapshot" in shown
+    assert first not in listed(page(client, "/inventory"))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"reason": ""}, {"id": "nobody"}, {"action": "buy"}, {"verdict": "maybe"},
+     {"verdict": "accepted", "amount": "many"}, {"verdict": "accepted", "amount": "-3"},
+     {"reason": "x" * 501}],
+)  # fmt: skip
+def test_an_answer_that_does_not_fit_is_refused(client: FlaskClient, given: dict[str, str]) -> None:
+    whole = {"id": "100", "action": "reorder", "verdict": "dismissed", "reason": "Why"} | given
+    assert send(client, "/answer", "/inventory", **whole).status_code == 422
+    assert store(client.application).decisions.newest() == ([], None)
+
+
+def test_an_answer_without_the_token_or_the_scope_is_refused(
+    tmp_path: Path, decided: Callable[..., Path]
+) -> None:
+    app = app_of(decided(tmp_path), api_key=KEY)
+    key, _ = store(app).keys.create("reader", ["read"])
+    client = app.test_client()
+    given = {"id": "100", "action": "reorder", "verdict": "dismissed", "reason": "Why"}
+    send(client, "/sign-in", "/sign-in", key=key)
+    assert client.post("/answer", data=given).status_code == 403
+    assert send(client, "/answer", "/products", **given).status_code == 403
+    shown = page(client, "/inventory")
+    assert 'name="verdict"' not in shown
+    assert text("settings.title") not in shown
+    assert send(client, "/work", "/products", make="orders", place="inventory").status_code == 403
+    close(app)
+
+
+def test_orders_are_proposed_by_supplier_within_the_cash(client: FlaskClient) -> None:
+    app = client.application
+    before = page(client, "/inventory?view=orders")
+    assert text("orders.go") in before
+    given = {
+        "make": "orders",
+        "place": "inventory",
+        "view": "orders",
+        "policy.cash": "20000",
+        "policy.min_order_value": "",
+        "suppliers": (io.BytesIO(b"supplier,min_order_value\nS0,100\nS1,9999999\n"), "s.csv"),
+    }
+    answer = send(client, "/work", "/inventory?view=orders", **given)  # fmt: skip
+    assert answer.status_code == 302
+    waiting = client.get(answer.location)
+    assert waiting.headers["Refresh"] == "2"
+    assert text("working.queued") in waiting.get_data(as_text=True)
+    job_id = re.findall(r"work=([^&]+)", answer.location)[0]
+    do(app, job_id)
+    shown = page(client, "/inventory?view=orders")
+    told = words(shown)
+    assert "of 20,000" in told
+    assert text("orders.met") in told
+    assert "wait" in told  # S1 stays below its minimum.
+    assert "S1" not in {row["supplier"] for row in file(client, "/inventory.csv?view=orders")}
+    whole = file(client, "/inventory.csv?view=orders")
+    assert 0 < sum(float(row["cost"]) for row in whole) <= 20_000
+    one = whole[0]["supplier"]
+    rows = file(client, f"/inventory.csv?view=orders&supplier={one}")
+    assert rows == [row for row in whole if row["supplier"] == one]
+    # What is dismissed is not ordered.
+    send(client, "/answer", "/inventory", id=rows[0]["product_id"], action="reorder",
+         verdict="dismissed", reason="No")  # fmt: skip
+    left = [row["product_id"] for row in file(client, "/inventory.csv?view=orders")]
+    assert rows[0]["product_id"] not in left
+
+
+def test_stock_lies_by_category_and_tier_and_lasts_so_long(client: FlaskClient) -> None:
+    shown = page(client, "/inventory?view=stock")
+    for name in ("stock_by_category", "stock_by_tier", "cover"):
+        assert f'data-chart="{name}"' in shown
+    assert "of the money in stock" in words(shown)
+    assert shown.count('role="img"') == 3
+
+
+def test_what_is_withheld_says_what_it_needs(client: FlaskClient) -> None:
+    told = words(page(client, "/inventory"))
+    assert text("withheld.title") in told
+    assert "days out of stock" in told
+    assert text("assumptions.title") in told
+
+
+def test_a_snapshot_alone_is_decided_with_what_it_withholds(tmp_path: Path) -> None:
+    app = app_of(tmp_path)
+    rows = shop(20)
+    rows[0] |= {"stock": 1, "units_sold": 300}
+    rows[1] |= {"stock": 90_000}
+    run = store(app).runs.save(analyze(rows, period=28))
+    client = app.test_client()
+    assert text("make.missing") in words(page(client, "/inventory"))
+    store(app).derived.make(run, "inventory")
+    shown = words(page(client, "/inventory"))
+    assert "Rule for a snapshot" in shown
+    assert "products are a snapshot without dates" in shown
+    assert text("inventory.col.by") not in shown
+    assert text("inventory.col.order") + " ↓" not in shown
+    assert "None" not in shown
+    for view in ("clear", "stock", "orders"):
+        assert "None" not in words(page(client, f"/inventory?view={view}"))
+    close(app)
+
+
+def test_without_a_run_it_says_how_to_get_one(tmp_path: Path) -> None:
+    app = app_of(tmp_path)
+    assert text("empty.title") in page(app.test_client(), "/inventory")
+    close(app)
+
+
+@pytest.mark.parametrize("view", ["reorder", "clear", "stock", "orders"])
+def test_hostile_names_stay_text(tmp_path: Path, view: str, decided: Callable[..., Path]) -> None:
+    app = app_of(decided(tmp_path, HOSTILE))
+    if view == "orders":
+        store(app).derived.make("latest", "orders")
+    shown = page(app.test_client(), f"/inventory?view={view}")
+    assert "<img src=x" not in shown
+    assert "<script>alert" not in shown
+    assert ">49<" not in shown
+    close(app)
+
+
+def test_work_is_started_once_shown_stopped_and_tried_again(tmp_path: Path) -> None:
+    app = app_of(tmp_path)
+    with_lines(app)
+    client = app.test_client()
+    assert heading(page(client, "/inventory")) == "Find out what to reorder and what to clear"
+    asked = {"make": "inventory", "place": "inventory", "policy.review_days": "14"}
+    first = send(client, "/work", "/inventory", **asked).location
+    assert send(client, "/work", "/products", **asked).location == first
+    with client.get("/inventory") as answer:  # Whoever asked for it, it is shown.
+        assert answer.headers["Refresh"] == "2"
+        shown = answer.get_data(as_text=True)
+    assert heading(shown) == "Working out what to reorder and what to clear"
+    assert "No worker was seen" in words(shown)
+    job_id = re.findall(r"work=([^&]+)", first)[0]
+    stopped = send(client, "/work", "/products", place="inventory", cancel=job_id).location
+    shown = page(client, stopped)
+    assert text("working.stopped") in shown
+    again = send(client, "/work", "/products", place="inventory", again=job_id).location
+    assert again != first
+    do(app, re.findall(r"work=([^&]+)", again)[0])
+    with app.app_context():
+        kept = store().derived.get("latest", "inventory")
+        jobs().cancel(re.findall(r"work=([^&]+)", again)[0])
+    assert kept.about["policy"]["review_days"] == 14
+    assert 'value="14.0"' in page(client, "/inventory")
+    close(app)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"make": "coffee"}, {"place": "//evil.example"}, {"policy.review_days": "many"},
+     {"policy.review_days": "-1"}, {"policy.nope": "1"},
+     {"receipts": (io.BytesIO(b"x"), "receipts.exe")}],
+)  # fmt: skip
+def test_work_that_does_not_fit_is_refused(client: FlaskClient, given: dict[str, object]) -> None:
+    asked = {"make": "inventory", "place": "inventory"} | given
+    assert send(client, "/work", "/inventory", **asked).status_code == 422
+
+
+def test_the_catalogue_of_the_tests_has_something_for_each_list() -> None:
+    assert {row["stock"] for row in stocked()} == {0, 400, 90_000}
