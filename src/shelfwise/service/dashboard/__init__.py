@@ -14,6 +14,7 @@ from shelfwise.service.dashboard import (  # noqa: F401  (importing them declare
     products,
     profiles,
     session,
+    trends,
     working,
 )
 from shelfwise.service.dashboard.page import compressed, csrf_token, own_referrer, site, theme

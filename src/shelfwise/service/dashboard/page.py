@@ -45,6 +45,7 @@ PLACES = (
     Place("overview", "/", tab=True),
     Place("products", "/products", tab=True),
     Place("inventory", "/inventory", tab=True),
+    Place("trends", "/trends"),
 )
 
 
