@@ -19,10 +19,10 @@ from shelfwise.charts.chart import CONFIG, THEMES, Chart, format_locale
 from shelfwise.charts.comparison import bridge
 from shelfwise.charts.intervals import growths, intervals
 from shelfwise.charts.product import history, weeks
-from shelfwise.charts.stock import cover, stocked
+from shelfwise.charts.stock import cover, earns_and_ties_up, stocked
 
 __all__ = [
     "CHARTED", "CHARTS", "CONFIG", "THEMES", "Chart", "bridge", "cover", "draw", "earned",
-    "format_locale", "groups", "growths", "history", "intervals", "pareto", "portfolio_map",
-    "scores", "stocked", "weeks",
+    "earns_and_ties_up", "format_locale", "groups", "growths", "history", "intervals", "pareto",
+    "portfolio_map", "scores", "stocked", "weeks",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from shelfwise.service.dashboard import (  # noqa: F401  (importing them declare
     products,
     profiles,
     session,
+    suppliers,
     trends,
     working,
 )

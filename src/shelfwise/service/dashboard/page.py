@@ -46,6 +46,7 @@ PLACES = (
     Place("products", "/products", tab=True),
     Place("inventory", "/inventory", tab=True),
     Place("trends", "/trends"),
+    Place("suppliers", "/suppliers"),
 )
 
 

@@ -400,6 +400,88 @@ TEXTS: dict[str, str] = {
     "file.out_of_stock": "Days out of stock",
     "file.out_of_stock.hint": "CSV, Excel or Parquet with product_id and date of days on which a "
     "product could not be bought: such weeks are not counted.",
+    # Suppliers.
+    "suppliers.title.none": "Too few suppliers to compare",
+    "suppliers.title.best": "{name} earns {share} of the revenue",
+    "suppliers.title.missed.one": "{name} delivers {share} on time and in full",
+    "suppliers.title.missed": "{n} miss the delivery target",
+    "suppliers.title.sole": "{n} is the only source of a category|{n} are the only source of a "
+    "category",
+    "suppliers.effective": "as dependent as on {count} of equal size",
+    "suppliers.stock_money": "In stock",
+    "suppliers.stock_money.note": "{share} of it is more than is likely to sell",
+    "suppliers.dead_money": "Dead stock",
+    "suppliers.dead_money.note": "{share} of their stock no longer sells",
+    "suppliers.otif": "On time and in full",
+    "suppliers.otif.note": "the middle supplier; {n} is surely below {target}|"
+    "the middle supplier; {n} are surely below {target}",
+    "suppliers.nameless": "Without a supplier",
+    "suppliers.nameless.note": "products, which brought in {money}",
+    "suppliers.views": "Views of the suppliers",
+    "suppliers.view.range": "What their range earns",
+    "suppliers.view.delivery": "How they deliver",
+    "suppliers.view.dependency": "Dependency",
+    "suppliers.meaning.range": "Scores, revenue and stock say how our choice of their goods sells, "
+    "not how they perform.",
+    "suppliers.meaning.delivery": "From receipts alone; few deliveries are moved towards what is "
+    "usual, and the interval says how sure that is.",
+    "suppliers.meaning.dependency": "Where one supplier stops, what stops with it?",
+    "suppliers.chart.score": "Score of their products",
+    "suppliers.chart.score.meaning": "Point: the mean score, few products moved towards the mean "
+    "of all. Bar: 90% interval. Where bars overlap, the order is open.",
+    "suppliers.chart.score.told": "The products of {name} score best, {score} on average: place "
+    "{low} to {high} of {count} with a probability of 90%.",
+    "suppliers.chart.otif.meaning": "Point: the share of deliveries on time and in full. Bar: 90% "
+    "interval. Dashed: the target, {target}.",
+    "suppliers.chart.otif.told": "{name} delivers worst: {share} on time and in full, {low} to "
+    "{high} with a probability of 90%.",
+    "suppliers.decisions": "What to do",
+    "suppliers.renegotiate": "Talk about deliveries",
+    "suppliers.second_source": "Find a second source",
+    "suppliers.csv": "Download as CSV",
+    "suppliers.count": "{n} supplier|{n} suppliers",
+    "suppliers.col.supplier": "Supplier",
+    "suppliers.col.products": "Products",
+    "suppliers.col.revenue": "Revenue",
+    "suppliers.col.revenue_share": "Share",
+    "suppliers.col.margin": "Margin",
+    "suppliers.col.score": "Score",
+    "suppliers.col.score_place": "Place",
+    "suppliers.col.low_share": "Low products",
+    "suppliers.col.stock_money": "In stock",
+    "suppliers.col.overstock_money": "Too much",
+    "suppliers.col.dead_money": "Dead",
+    "suppliers.col.deliveries": "Lines",
+    "suppliers.col.otif": "On time and in full",
+    "suppliers.col.otif_place": "Place",
+    "suppliers.col.on_time": "On time",
+    "suppliers.col.in_full": "In full",
+    "suppliers.col.fill_rate": "Units filled",
+    "suppliers.col.lead_time": "Lead time",
+    "suppliers.col.days_late": "Late by",
+    "suppliers.place": "{low} to {high}",
+    "suppliers.place.sure": "{low}",
+    "suppliers.days": "{n} day|{n} days",
+    "suppliers.planned": "planned {days}",
+    "suppliers.no_receipts": "How they deliver is not known: scores of products do not tell it. "
+    "Give receipts below.",
+    "suppliers.too_few": "This compares suppliers. It needs a column supplier with three suppliers "
+    "or more.",
+    "suppliers.receipts": "{used} lines of receipts, ordered since {first}; {aside} set aside.",
+    "suppliers.largest": "The largest",
+    "suppliers.largest.meaning": "Shares of the revenue of all products.",
+    "suppliers.equal": "The revenue is as concentrated as with {count} suppliers of equal size "
+    "(Herfindahl index {hhi}).",
+    "suppliers.categories": "By category",
+    "suppliers.categories.meaning": "The most concentrated first. Equal to: so many suppliers of "
+    "equal size.",
+    "suppliers.no_categories": "Products have no category. It needs the column category.",
+    "suppliers.col.equal": "Equal to",
+    "suppliers.sole": "only {name}",
+    "setting.otif_target": "Target, as a share",
+    "setting.sure": "How sure before one is named",
+    "setting.grace_days": "Days of grace",
+    "setting.full_share": "In full from this share on",
 }
 
 

@@ -1,0 +1,125 @@
+"""The page of suppliers: what our range of theirs earns, how they deliver, dependency."""
+
+import csv
+import datetime as dt
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from pages import HOSTILE, app_of, do, heading, page, send, words
+
+from kinds import shop
+from shelfwise import analyze
+from shelfwise.service import close, store
+from shelfwise.service.dashboard.texts import text
+
+VIEWS = ("range", "delivery", "dependency")
+ORDERED = dt.date(2024, 6, 3)
+DAY = dt.timedelta(days=1)
+
+
+def receipts() -> pl.DataFrame:
+    """Deliveries of which those of S0 come late and the others on time."""
+    return pl.DataFrame([
+        {"supplier": f"S{n % 4}", "product_id": str(100 + n % 12), "ordered": ORDERED + n * DAY,
+         "promised": ORDERED + (n + 10) * DAY,
+         "received": ORDERED + (n + (19 if n % 4 == 0 else 9)) * DAY,
+         "ordered_quantity": 10, "received_quantity": 10}
+        for n in range(120)
+    ])  # fmt: skip
+
+
+@pytest.fixture
+def app(tmp_path: Path, decided: Callable[..., Path]) -> Iterator[Flask]:
+    made = app_of(decided(tmp_path))
+    yield made
+    close(made)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+def listed(shown: str) -> list[str]:
+    return re.findall(r'<th scope="row"><a class="name"[^>]*><bdi>(.*?)</bdi>', shown)
+
+
+def test_what_their_range_earns_and_ties_up(client: FlaskClient) -> None:
+    made = store(client.application).derived.get("latest", "suppliers").scan().collect()
+    best = made.row(0, named=True)
+    shown = page(client, "/suppliers")
+    assert heading(shown).startswith(f"{best['supplier']} earns {best['revenue_share']:.0%} of")
+    assert listed(shown) == made["supplier"].to_list()
+    assert f"{best['score_place_low']} to {best['score_place_high']}" in words(shown)
+    for name in ("earns_and_ties_up", "score_by_supplier"):
+        assert f'data-chart="{name}"' in shown
+    assert listed(page(client, "/suppliers?sort=supplier")) == ["S0", "S1", "S2", "S3"]
+
+
+def test_without_receipts_it_says_what_would_tell_how_they_deliver(client: FlaskClient) -> None:
+    shown = words(page(client, "/suppliers?view=delivery"))
+    assert text("suppliers.no_receipts") in shown
+    assert text("withheld.title") in shown
+    assert "receipts: supplier, product_id" in shown
+
+
+def test_receipts_are_given_in_a_form_and_tell_who_is_late(client: FlaskClient) -> None:
+    file = io.BytesIO(receipts().write_csv().encode())
+    answer = send(client, "/work", "/suppliers?view=delivery", make="suppliers", place="suppliers",
+                  view="delivery", receipts=(file, "receipts.csv"),
+                  **{"policy.otif_target": "0.7"})  # fmt: skip
+    assert answer.location.startswith("/suppliers?view=delivery&work=")
+    do(client.application, re.findall(r"work=([^&]+)", answer.location)[0])
+    shown = page(client, "/suppliers?view=delivery")
+    assert "; S0 delivers " in heading(shown)
+    assert text("suppliers.renegotiate") in shown
+    assert "the target is 70%" in words(shown)
+    assert listed(shown)[0] == "S0"
+    assert 'data-chart="otif_by_supplier"' in shown
+    assert "19 days" in words(shown)
+    assert "120 lines of receipts" in words(shown)
+
+
+def test_dependency_has_the_categories(client: FlaskClient) -> None:
+    shown = words(page(client, "/suppliers?view=dependency"))
+    assert "suppliers of equal size" in shown
+    for name in ("Up", "Down", "Level"):
+        assert name in shown
+
+
+def test_all_of_them_are_a_file(client: FlaskClient) -> None:
+    with client.get("/suppliers.csv") as answer:
+        rows = list(csv.DictReader(io.StringIO(answer.get_data(as_text=True))))
+    assert {row["supplier"] for row in rows} == {"S0", "S1", "S2", "S3"}
+
+
+@pytest.mark.parametrize("path", ["view=all", "sort=nope", "view=delivery&sort=revenue"])
+def test_what_does_not_fit_is_a_page_that_says_so(client: FlaskClient, path: str) -> None:
+    assert text("error.home") in page(client, f"/suppliers?{path}", 422)
+
+
+def test_too_few_suppliers_are_not_compared(tmp_path: Path) -> None:
+    app = app_of(tmp_path)
+    run = store(app).runs.save(analyze(shop(20), period=28))
+    store(app).derived.make(run, "suppliers")
+    for view in VIEWS:
+        shown = page(app.test_client(), f"/suppliers?view={view}")
+        assert heading(shown) == text("suppliers.title.none")
+        assert "None" not in words(shown)
+    close(app)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_hostile_names_stay_text(tmp_path: Path, view: str, decided: Callable[..., Path]) -> None:
+    app = app_of(decided(tmp_path, HOSTILE))
+    shown = page(app.test_client(), f"/suppliers?view={view}")
+    assert "<img src=x" not in shown
+    assert "<script>alert" not in shown
+    assert ">49<" not in heading(shown)
+    close(app)
