@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import LIMITS, ClientDoor, Door, LiveDoor, serving
 from flask import Flask
 from flask.testing import FlaskClient
 from pages import app_of, with_lines
 
+from doors import LIMITS, ClientDoor, Door, LiveDoor, serving
 from shelfwise.service import close, create_app
 from shelfwise.settings import load_settings
 

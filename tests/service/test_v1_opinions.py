@@ -10,13 +10,13 @@ from typing import Any
 
 import polars as pl
 import pytest
-from doors import Answer, ClientDoor, Door
 from flask.testing import FlaskClient
 from openpyxl import load_workbook
 from test_v1_models import send
 from test_v1_runs import HOSTILE, get, post
 
 import shelfwise
+from doors import Answer, ClientDoor, Door
 from kinds import shop
 from shelfwise.settings import Settings, load_settings
 from shelfwise.store import Store
