@@ -84,6 +84,9 @@ def test_receipts_are_given_in_a_form_and_tell_who_is_late(client: FlaskClient) 
     assert 'data-chart="otif_by_supplier"' in shown
     assert "19 days" in words(shown)
     assert "120 lines of receipts" in words(shown)
+    job = {"make": "suppliers", "place": "suppliers", "view": "delivery", "keep.receipts": "1"}
+    assert send(client, "/work", "/suppliers", **job).status_code == 422  # Nobody has ended it.
+    assert text("file.keep") in shown
 
 
 def test_dependency_has_the_categories(client: FlaskClient) -> None:

@@ -196,7 +196,7 @@ class DerivedTables:
         compared = self._before(run, since) if question.compares else []
         before = [self.evidence(one) for one in compared]
         section = question.answer(self.evidence(run), policy, since=before, **tables)
-        about = section.to_dict() | {"policy": dict(policy or {})}
+        about = section.to_dict() | {"policy": dict(policy or {}), "given": sorted(tables)}
         del about["rows"]
         if compared:
             about["since"] = compared[-1].id

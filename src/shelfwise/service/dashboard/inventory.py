@@ -1,9 +1,11 @@
 """Inventory: what to reorder, by when and why; what money is stuck; what to order from whom."""
 
+import io
 from typing import Any
 
 import polars as pl
 from flask import Response, g, redirect, request
+from werkzeug.datastructures import FileStorage
 
 from shelfwise import charts
 from shelfwise.errors import InputError, excerpt
@@ -12,11 +14,13 @@ from shelfwise.service.access import audited
 from shelfwise.service.dashboard.page import Seen, drawn, screen, seen, show, url
 from shelfwise.service.dashboard.session import inside
 from shelfwise.service.dashboard.texts import text
-from shelfwise.service.dashboard.working import settings_of, working
+from shelfwise.service.dashboard.working import begin, plain, settings_of, working
 from shelfwise.service.kept import store
 from shelfwise.store.query import Query, page
 
 ROWS = 25
+WAITING = 10
+"""How many orders that wait are listed."""
 VIEWS = ("reorder", "orders", "clear", "stock")
 ANSWERS = ("open", "accepted", "dismissed", "any")
 """Which rows of a list are shown by what people answered; without one all but those dismissed."""
@@ -226,7 +230,10 @@ def _asked(rows: pl.LazyFrame, action: str) -> pl.LazyFrame:
 def _orders(some: Seen, rows: pl.LazyFrame) -> dict[str, Any]:
     """Orders by supplier, with what waits for cash or for a minimum; the form that asks."""
     policy = some.about("orders").get("policy", {})
-    found: dict[str, Any] = {"policy": policy, "made": "orders" in some.derived}
+    found: dict[str, Any] = {
+        "policy": policy, "cash": plain(policy.get("cash")), "made": "orders" in some.derived,
+        "minimum": plain(policy.get("min_order_value")), "minimums": _minimums(some).height,
+    }  # fmt: skip
     if not found["made"]:
         return found
     lines = _proposed(some).collect()
@@ -243,7 +250,7 @@ def _orders(some: Seen, rows: pl.LazyFrame) -> dict[str, Any]:
     waiting = lines.filter(~pl.col("placed")).sort("at_stake", descending=True, nulls_last=True)
     return found | {
         "suppliers": suppliers.to_dicts(),
-        "waiting": waiting.head(ROWS).to_dicts(),
+        "waiting": waiting.head(WAITING).to_dicts(),
         "waiting_count": waiting.height,
         "cost": cost,
         "unpriced": int(suppliers["unpriced"].sum()),
@@ -253,6 +260,30 @@ def _orders(some: Seen, rows: pl.LazyFrame) -> dict[str, Any]:
         "about_orders": some.about("orders"),
         "file": url("inventory.csv", view="orders"),
     }  # fmt: skip
+
+
+def _minimums(some: Seen) -> pl.DataFrame:
+    """The minimum orders that suppliers have told, of the proposal that there is."""
+    made = some.derived.get("orders")
+    schema = {"supplier": pl.String, "min_order_value": pl.Float64}
+    if made is None:
+        return pl.DataFrame(schema=schema)
+    told = made.scan().select("supplier", min_order_value="supplier_minimum").drop_nulls().unique()
+    usual = some.about("orders").get("policy", {}).get("min_order_value")
+    return told.filter(pl.col("min_order_value").ne_missing(usual)).sort("supplier").collect()
+
+
+@screen("/orders", scope="analyze", methods=("POST",))
+def propose_orders() -> Any:
+    """Start the job that proposes orders, with the minimums of a file or of the last time."""
+    some, form = seen(), request.form
+    policy = {name: form.get(name, "").strip() for name in ("cash", "min_order_value")}
+    file = request.files.get("suppliers")
+    if form.get("keep") and not (file and file.filename):
+        content = io.BytesIO(_minimums(some).write_csv().encode())
+        file = FileStorage(content, "minimums.csv")
+    files = {"suppliers": file} if file else {}
+    return begin(some, "inventory", "orders", policy, files, view="orders")
 
 
 def _proposed(some: Seen) -> pl.LazyFrame:

@@ -266,7 +266,8 @@ TEXTS: dict[str, str] = {
     "setting.new_days": "New: days since the first sale",
     "file.receipts": "Receipts",
     "file.receipts.hint": "CSV, Excel or Parquet with supplier, product_id, ordered, promised, "
-    "received, ordered_quantity and received_quantity. Without a file none are used.",
+    "received, ordered_quantity and received_quantity.",
+    "file.keep": "Without a file, use that of the last time",
     "file.suppliers": "Minimum orders by supplier",
     "file.suppliers.hint": "CSV, Excel or Parquet with supplier and min_order_value. Without a "
     "file the minimum order counts for every supplier.",
@@ -303,8 +304,8 @@ TEXTS: dict[str, str] = {
     "inventory.answer.accepted": "Accepted",
     "inventory.answer.dismissed": "Dismissed",
     "inventory.answer.any": "All",
-    "inventory.accepted": "Accepted as proposed.",
-    "inventory.accepted.other": "Accepted with {units} instead of {instead}.",
+    "inventory.accepted": "As proposed.",
+    "inventory.accepted.other": "{units} instead of {instead}.",
     "inventory.quantity": "Units to order of {name}",
     "inventory.now": "now",
     "inventory.col.name": "Product",
@@ -328,6 +329,8 @@ TEXTS: dict[str, str] = {
     "orders.none": "none",
     "orders.go": "Propose orders",
     "orders.again": "Propose anew",
+    "orders.keep": "Without a file, keep the minimum of {n} supplier|"
+    "Without a file, keep the minimums of {n} suppliers",
     "orders.found": "{n} product from {suppliers} suppliers for {money}|"
     "{n} products from {suppliers} suppliers for {money}",
     "orders.of_cash": "of {cash}",

@@ -1,6 +1,8 @@
 """Work that a page waits for: a form starts it as a job, the page tells how far it is."""
 
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,12 @@ from shelfwise.service.access import audited
 from shelfwise.service.dashboard.page import Seen, has, screen, seen, show, url
 from shelfwise.service.dashboard.texts import text
 from shelfwise.service.kept import jobs, store
+from shelfwise.store.database import now
 from shelfwise.store.derived import KINDS, Kind
 from shelfwise.store.uploads import ENDINGS
 
+PATIENCE = dt.timedelta(seconds=15)
+"""After how long a job that nobody takes up is a reason to look for a worker."""
 SECONDS = 2
 """After how long a page that waits loads itself again; a header does it, without a script."""
 OF_LINES = ("trends", "forecast", "elasticity")
@@ -54,6 +59,7 @@ def begin(
     kind: Kind,
     policy: Mapping[str, Any] | None = None,
     files: Mapping[str, FileStorage] | None = None,
+    keep: Collection[str] = (),
     **shown: Any,
 ) -> Any:
     """Start the job that makes `kind` of a run, and go to the page that shows how far it is.
@@ -64,11 +70,12 @@ def begin(
         kind: What to make.
         policy: The settings of a decision, numbers also as text; what is empty is left out.
         files: What the decision takes beside the products, as files of a form.
+        keep: Which of these shall be those of the last time, where no file is given.
         shown: What else goes into the address of the page.
 
     Raises:
-        InputError: The run has no order lines, a setting is wrong, or a file is of no kind
-            that is read.
+        InputError: The run has no order lines, a setting is wrong, a file is of no kind that
+            is read, or what was given the last time is not kept any more.
         QueueFullError: As many jobs wait as may.
     """
     asked: dict[str, Any] = {"make": kind, "run": some.run.id}
@@ -80,6 +87,9 @@ def begin(
     for name, file in (files or {}).items():
         if file.filename:
             asked[name] = {"upload": _kept(file, name)}
+    for name in keep:
+        if name not in asked:
+            asked[name] = _given_before(some, kind, name)
     return _start(some, place, asked, shown)
 
 
@@ -115,7 +125,8 @@ def work() -> Any:
               if name.startswith(start)}  # fmt: skip
     tables = QUESTIONS[kind].tables if kind in QUESTIONS else ("out_of_stock",)
     files = {name: request.files[name] for name in tables if name in request.files}
-    return begin(some, place, kind, policy, files, **shown)
+    keep = [name for name in tables if form.get(f"keep.{name}")]
+    return begin(some, place, kind, policy, files, keep, **shown)
 
 
 def lacks_lines(some: Seen, kind: str) -> bool:
@@ -134,15 +145,21 @@ def settings_of(kind: str, names: Sequence[str], some: Seen) -> list[dict[str, A
         told = told | next((one for one in told.get("anyOf", ()) if "description" in one), {})
         found.append({
             "name": name, "hint": told["description"],
-            "value": made.get(name, told.get("default")),
+            "value": plain(made.get(name, told.get("default"))),
             "low": told.get("minimum", told.get("exclusiveMinimum")),
             "high": told.get("maximum", told.get("exclusiveMaximum")),
         })  # fmt: skip
     return found
 
 
+def plain(value: Any) -> Any:
+    """A number as people type it: 7 and not 7.0."""
+    return int(value) if isinstance(value, float) and value == int(value) else value
+
+
 def _page(place: str, kind: Kind, job: Job | None, shown: Mapping[str, Any]) -> str:
     some, what = seen(), text(f"making.{kind}")
+    old = job is not None and now() - job.created_at > PATIENCE
     going = job is not None and not job.is_over
     failed = job is not None and job.state in ("failed", "cancelled")
     return show(
@@ -153,7 +170,7 @@ def _page(place: str, kind: Kind, job: Job | None, shown: Mapping[str, Any]) -> 
         kind=kind,
         job=job,
         going=going,
-        workers=jobs().workers() if going else 0,
+        alone=going and old and not jobs().workers(),
         lacks_lines=lacks_lines(some, kind),
         there=kind in some.derived,
         here=url(place, **shown),
@@ -179,6 +196,18 @@ def _at_work(some: Seen, kind: str, asked: Mapping[str, Any] | None = None) -> J
         if same and not job.is_over and _is_about(job, some, kind):
             return job
     return None
+
+
+def _given_before(some: Seen, kind: str, name: str) -> dict[str, str]:
+    """What the last job of this kind was given, where it is still kept."""
+    for job in jobs().newest()[0]:
+        if job.state == "succeeded" and _is_about(job, some, kind) and job.request.get(name):
+            found: dict[str, str] = job.request[name]
+            if "upload" in found:
+                with suppress(NotFoundError):
+                    store().uploads.path(found["upload"])
+                    return found
+    raise InputError(f"The {name} of the last time are not kept any more.", "Give the file again.")
 
 
 def _is_about(job: Job, some: Seen, kind: str) -> bool:
