@@ -102,9 +102,24 @@ def test_all_of_them_are_a_file(client: FlaskClient) -> None:
     assert {row["supplier"] for row in rows} == {"S0", "S1", "S2", "S3"}
 
 
-@pytest.mark.parametrize("path", ["view=all", "sort=nope", "view=delivery&sort=revenue"])
+@pytest.mark.parametrize("path", ["view=all", "sort=nope", "view=delivery&sort=revenue", "after=x"])
 def test_what_does_not_fit_is_a_page_that_says_so(client: FlaskClient, path: str) -> None:
     assert text("error.home") in page(client, f"/suppliers?{path}", 422)
+
+
+def test_many_suppliers_are_pages(tmp_path: Path) -> None:
+    app = app_of(tmp_path)
+    rows = [row | {"supplier": f"S{n:03}"} for n, row in enumerate(shop(120))]
+    run = store(app).runs.save(analyze(rows, period=28))
+    store(app).derived.make(run, "suppliers")
+    client, path, seen = app.test_client(), "/suppliers?sort=supplier", []
+    while path:
+        shown = page(client, path)
+        seen += listed(shown)
+        following = re.findall(r'rel="next" href="([^"]*)"', shown)
+        path = following[0].replace("&amp;", "&") if following else ""
+    assert seen == [f"S{n:03}" for n in range(120)]
+    close(app)
 
 
 def test_too_few_suppliers_are_not_compared(tmp_path: Path) -> None:

@@ -176,11 +176,13 @@ def test_a_decision_is_kept_and_listed(kept_door: Door) -> None:
     assert made | {"id": "", "created_at": ""} == {
         "id": "", "product_id": "7", "location": None, "reason": "It stops.",
         "who": "this machine", "created_at": "", "first_day": APRIL, "last_day": None,
-        "action": "reorder", "verdict": "dismissed", "run_id": april,
+        "action": "reorder", "verdict": "dismissed", "run_id": april, "amount": None,
     }  # fmt: skip
     other = DECISION | {"product_id": "8", "action": "clear", "last_day": "2099-12-31"}
     second = send(kept_door, "POST", "/v1/decisions", other).json()
-    newest = send(kept_door, "POST", "/v1/decisions", DECISION | {"verdict": "accepted"}).json()
+    accepted = DECISION | {"verdict": "accepted", "amount": 96}
+    newest = send(kept_door, "POST", "/v1/decisions", accepted).json()
+    assert newest["amount"] == 96
     every = [newest, second, made]
     for query, expected in {
         "": every, "product_id=8": [second], "action=clear": [second], "active=1": [newest, second],

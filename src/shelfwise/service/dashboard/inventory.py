@@ -11,7 +11,7 @@ from shelfwise import charts
 from shelfwise.errors import InputError, excerpt
 from shelfwise.service import download
 from shelfwise.service.access import audited
-from shelfwise.service.dashboard.page import Seen, drawn, screen, seen, show, url
+from shelfwise.service.dashboard.page import Seen, drawn, screen, seen, show, url, whole
 from shelfwise.service.dashboard.session import inside
 from shelfwise.service.dashboard.texts import text
 from shelfwise.service.dashboard.working import begin, plain, settings_of, working
@@ -178,7 +178,7 @@ def _list(some: Seen, rows: pl.LazyFrame) -> dict[str, Any]:
     view = _view()
     action = "clear" if view == "clear" else "reorder"
     wanted = _asked(rows, action)
-    after = _whole("after")
+    after = whole("after")
     found, following = page(wanted, Query(sort=_sort(view)), ROWS, after)
     given = {n: request.args[n] for n in ("supplier", "category", "answer") if request.args.get(n)}
     here = {"view": view, **given, "sort": request.args.get("sort")}
@@ -340,13 +340,6 @@ def _toggled(view: str, name: str, first: str) -> str:
     """What a click on a heading sorts by: the useful end first, then the other."""
     other = first.removeprefix("-") if first.startswith("-") else f"-{first}"
     return other if _sort(view) == first else first
-
-
-def _whole(name: str) -> int:
-    given = request.args.get(name, "0") or "0"
-    if not given.isdigit() or len(given) > 10:
-        raise InputError(f"{name} is not a place in the list.", "Follow the links of the page.")
-    return int(given)
 
 
 def _amount(given: str) -> float | None:

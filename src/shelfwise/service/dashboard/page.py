@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from shelfwise import __version__
 from shelfwise.charts import CONFIG, THEMES, Chart, format_locale
-from shelfwise.errors import NotFoundError
+from shelfwise.errors import InputError, NotFoundError
 from shelfwise.formats import Formats
 from shelfwise.insights.evidence import days_of
 from shelfwise.service.access import SCREENS
@@ -161,6 +161,14 @@ def url(place: str, **given: Any) -> str:
         given["run"] = request.args["run"]
     parts = {name: value for name, value in given.items() if value not in (None, "")}
     return f"{path}?{urlencode(parts)}" if parts else path
+
+
+def whole(name: str) -> int:
+    """A place in a list, from the address; 0 where none is given."""
+    given = request.args.get(name, "0") or "0"
+    if not given.isdigit() or len(given) > 10:
+        raise InputError(f"{name} is not a place in the list.", "Follow the links of the page.")
+    return int(given)
 
 
 def theme() -> str:

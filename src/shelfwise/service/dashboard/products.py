@@ -6,9 +6,8 @@ from pathlib import Path
 import polars as pl
 from flask import Response, request
 
-from shelfwise.errors import InputError
 from shelfwise.service import download
-from shelfwise.service.dashboard.page import Seen, screen, seen, show, url
+from shelfwise.service.dashboard.page import Seen, screen, seen, show, url, whole
 from shelfwise.service.dashboard.texts import text
 from shelfwise.service.kept import store
 from shelfwise.store.query import FILTERS, Query, page, select
@@ -29,7 +28,7 @@ def products() -> str:
     """A page of products."""
     some = seen()
     asked, rows = _asked(some), _rows(some)
-    after = _whole("after")
+    after = whole("after")
     found, following = page(rows, asked, ROWS, after)
     count = _count(some, asked)
     trail = [int(part) for part in request.args.get("trail", "").split(",") if part.isdigit()][-40:]
@@ -100,13 +99,6 @@ def _count(some: Seen, asked: Query) -> int:
         return some.run.products
     unsorted = Query(asked.equal, asked.search, asked.flag)
     return int(select(_rows(some), unsorted).select(pl.len()).collect().item())
-
-
-def _whole(name: str) -> int:
-    given = request.args.get(name, "0") or "0"
-    if not given.isdigit() or len(given) > 10:
-        raise InputError(f"{name} is not a place in the list.", "Follow the links of the page.")
-    return int(given)
 
 
 def _toggled(sort: str | None, column: str) -> str:

@@ -10,13 +10,14 @@ from shelfwise import charts
 from shelfwise.errors import InputError, excerpt
 from shelfwise.insights.suppliers import USUAL
 from shelfwise.service import download
-from shelfwise.service.dashboard.page import Seen, drawn, screen, seen, show, url
+from shelfwise.service.dashboard.page import Seen, drawn, screen, seen, show, url, whole
 from shelfwise.service.dashboard.texts import text
 from shelfwise.service.dashboard.working import settings_of, working
 from shelfwise.service.kept import store
 
 VIEWS = ("range", "delivery", "dependency")
 SETTINGS = ("otif_target", "sure", "grace_days", "full_share")
+ROWS = 50
 DRAWN = 14
 """How many suppliers a chart has; those that earn most."""
 COLUMNS = {
@@ -45,7 +46,7 @@ def suppliers() -> Any:
         views=[(name, text(f"suppliers.view.{name}")) for name in VIEWS],
         tiles=_tiles(some, rows, about),
         decisions=rows.filter(pl.col("action").is_not_null()).to_dicts(),
-        count=rows.height,
+        height=rows.height,
         about=about,
         settings=settings_of("suppliers", SETTINGS, some),
         file=url("suppliers.csv"),
@@ -197,6 +198,7 @@ def _table(view: str, rows: pl.DataFrame) -> dict[str, Any]:
     if column not in {SORTED_BY.get(name, name) for name in COLUMNS[view]}:
         raise InputError(f"sort is {excerpt(given)}.", "Follow the links of the headings.")
     ordered = rows.sort(column, descending=given.startswith("-"), nulls_last=True)
+    after, more = whole("after"), {"view": view, "sort": request.args.get("sort")}
     shown = [name for name in COLUMNS[view] if rows[_known(name)].null_count() < rows.height
              or name == "supplier"]  # fmt: skip
     links = {}
@@ -205,7 +207,12 @@ def _table(view: str, rows: pl.DataFrame) -> dict[str, Any]:
         first = by if name == "supplier" else f"-{by}"
         other = by if first.startswith("-") else f"-{by}"
         links[name] = url("suppliers", view=view, sort=other if given == first else first)
-    return {"rows": ordered.to_dicts(), "columns": shown, "sort": given, "links": links,
+    return {"rows": ordered.slice(after, ROWS).to_dicts(), "count": rows.height,
+            "first": after + 1, "columns": shown, "sort": given, "links": links,
+            "next": url("suppliers", **more, after=after + ROWS)
+            if after + ROWS < rows.height else None,
+            "previous": url("suppliers", **more, after=max(0, after - ROWS) or None)
+            if after else None,
             "sorted_by": {name: SORTED_BY.get(name, name) for name in shown}}  # fmt: skip
 
 

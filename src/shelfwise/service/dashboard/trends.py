@@ -8,7 +8,7 @@ from flask import request
 from shelfwise import charts
 from shelfwise.errors import InputError, excerpt
 from shelfwise.sales.labels import TRENDS
-from shelfwise.service.dashboard.page import Seen, drawn, screen, seen, show, url
+from shelfwise.service.dashboard.page import Seen, drawn, screen, seen, show, url, whole
 from shelfwise.service.dashboard.texts import text
 from shelfwise.service.dashboard.working import working
 from shelfwise.store.query import Query, page
@@ -97,7 +97,7 @@ def _list(some: Seen, rows: pl.LazyFrame, view: str) -> dict[str, Any]:
         wanted = wanted.filter(pl.col("category") == category)
     # Where all of an interval is far from zero, the trend is surest.
     sure = pl.min_horizontal(pl.col("growth_low").abs(), pl.col("growth_high").abs())
-    sort, after = _sort(view), _whole("after")
+    sort, after = _sort(view), whole("after")
     found, following = page(wanted.with_columns(sure=sure), Query(sort=sort), ROWS, after)
     here = {"view": view, "trend": trend, "category": category, "sort": request.args.get("sort")}
     with_category = rows.select(pl.col("category").is_not_null().any()).collect().item()
@@ -165,10 +165,3 @@ def _toggled(sort: str, name: str) -> str:
     first = SORTS[name]
     other = first.removeprefix("-") if first.startswith("-") else f"-{first}"
     return other if sort == first else first
-
-
-def _whole(name: str) -> int:
-    given = request.args.get(name, "0") or "0"
-    if not given.isdigit() or len(given) > 10:
-        raise InputError(f"{name} is not a place in the list.", "Follow the links of the page.")
-    return int(given)
