@@ -46,6 +46,29 @@ def best_sellers_low(table: Table, k: int) -> int:
     return min(k, int(found["low"]))  # Ties at the k-th place may bring more.
 
 
+@dataclass(frozen=True, slots=True)
+class Favor:
+    """The profile that products favor: how many of their best sellers are Low under each."""
+
+    profile: str
+    best_sellers: int
+    low_standard: int
+    low_robust: int
+
+
+def favored(table: Table, model: Model) -> Favor | None:
+    """`robust` where fewer best sellers are Low under it than under `standard`.
+
+    None for scores of another profile, and where too few products are there to tell.
+    """
+    if table.height < COMPARABLE or model.profile != PROFILES["standard"]:
+        return None
+    k = best_sellers(table.height)
+    low = best_sellers_low(table, k)
+    other = best_sellers_low(tiers_under(table, PROFILES["robust"]), k) if low else 0
+    return Favor("robust" if other < low else "standard", k, low, other)
+
+
 def about_fit(table: Table, model: Model, summary: Mapping[str, Any]) -> list[Notice]:
     """Warnings about scores that were fitted on these very products."""
     n = table.height

@@ -9,6 +9,7 @@ from flask import Flask, Response, redirect, render_template, request
 from shelfwise.service.dashboard import (  # noqa: F401  (importing them declares their pages)
     assets,
     inventory,
+    data,
     overview,
     product,
     products,
@@ -16,6 +17,7 @@ from shelfwise.service.dashboard import (  # noqa: F401  (importing them declare
     session,
     suppliers,
     trends,
+    upload,
     working,
 )
 from shelfwise.service.dashboard.page import compressed, csrf_token, own_referrer, site, theme

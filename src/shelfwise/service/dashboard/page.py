@@ -47,6 +47,7 @@ PLACES = (
     Place("inventory", "/inventory", tab=True),
     Place("trends", "/trends"),
     Place("suppliers", "/suppliers"),
+    Place("data", "/data"),
 )
 
 

@@ -66,6 +66,9 @@ def check_token() -> None:
     """Refuse a form that did not come from one of our pages."""
     if request.method in ("GET", "HEAD", "OPTIONS") or request.blueprint != "dashboard":
         return
+    settings: Settings = current_app.config["SHELFWISE"]
+    # A form with a file has as much as the API takes, and what is around it.
+    request.max_content_length = settings.max_upload_bytes + 2**20
     given = request.form.get("csrf", "") or request.headers.get("X-CSRF-Token", "")
     if not hmac.compare_digest(given.encode(), str(session.get("csrf", "")).encode()) or not given:
         raise Refusal(403, "form_expired", text("error.form_expired"))

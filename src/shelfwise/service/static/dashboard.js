@@ -85,3 +85,19 @@ const drawAll = () => {
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 window.addEventListener("load", drawAll);
+
+// A file that is dropped: the field takes it by itself; this shows where, and says what is too large.
+ready(() => {
+  for (const form of document.querySelectorAll("form.drop")) {
+    const field = form.querySelector('input[type="file"]');
+    const wrong = form.querySelector(".wrong");
+    for (const name of ["dragenter", "dragover"]) form.addEventListener(name, () => form.classList.add("over"));
+    for (const name of ["dragleave", "drop"]) form.addEventListener(name, () => form.classList.remove("over"));
+    field.addEventListener("change", () => {
+      const tooLarge = field.files[0] && field.files[0].size > Number(form.dataset.limit);
+      wrong.hidden = !tooLarge;
+      wrong.textContent = tooLarge ? form.dataset.tooLarge : "";
+      form.querySelector("button").disabled = Boolean(tooLarge);
+    });
+  }
+});
