@@ -42,6 +42,7 @@ def overview() -> str:
         warnings=some.run.warnings,
         alone=(alone := _alone_on_top(some, products)),
         compare=_better(some, alone),
+        changed=bool(changes) and has("changes"),
     )
 
 

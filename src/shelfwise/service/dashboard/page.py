@@ -47,6 +47,7 @@ PLACES = (
     Place("inventory", "/inventory", tab=True),
     Place("trends", "/trends"),
     Place("suppliers", "/suppliers"),
+    Place("changes", "/changes"),
     Place("data", "/data"),
 )
 
@@ -139,6 +140,11 @@ def _seen_or_none() -> Seen | None:
         return None
 
 
+def days_of_run(run: Run) -> float | None:
+    """The days that the sales of a run cover; None where it does not say."""
+    return _facts(store().runs.products_file(run))[0]
+
+
 def period(some: Seen) -> str:
     """The days that a run's sales cover, in words."""
     day = some.formats.day(some.run.as_of)
@@ -160,7 +166,8 @@ def url(place: str, **given: Any) -> str:
     path = paths.get(place, f"/{place}")
     if "run" not in given and request.args.get("run"):
         given["run"] = request.args["run"]
-    parts = {name: value for name, value in given.items() if value not in (None, "")}
+    # What a template does not know is written as nothing, too.
+    parts = {name: value for name, value in given.items() if value is not None and str(value)}
     return f"{path}?{urlencode(parts)}" if parts else path
 
 

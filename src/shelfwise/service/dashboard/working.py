@@ -82,6 +82,8 @@ def begin(
     if kind in QUESTIONS:
         given = {name: value for name, value in (policy or {}).items() if value not in ("", None)}
         asked["policy"] = msgspec.to_builtins(QUESTIONS[kind].settings(given))
+        if QUESTIONS[kind].compares:
+            asked["since"] = shown["since"]
     else:
         store().runs.must_have_weeks(some.run)
     for name, file in (files or {}).items():
