@@ -11,6 +11,7 @@ from shelfwise.service.dashboard import (  # noqa: F401  (importing them declare
     inventory,
     changes,
     data,
+    method,
     overview,
     product,
     products,

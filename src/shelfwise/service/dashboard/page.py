@@ -49,6 +49,7 @@ PLACES = (
     Place("suppliers", "/suppliers"),
     Place("changes", "/changes"),
     Place("data", "/data"),
+    Place("method", "/method"),
 )
 
 
