@@ -9,6 +9,7 @@ from flask import Flask, Response, redirect, render_template, request
 from shelfwise.service.dashboard import (  # noqa: F401  (importing them declares their pages)
     assets,
     inventory,
+    campaigns,
     changes,
     data,
     method,

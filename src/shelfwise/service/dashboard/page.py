@@ -47,6 +47,7 @@ PLACES = (
     Place("inventory", "/inventory", tab=True),
     Place("trends", "/trends"),
     Place("suppliers", "/suppliers"),
+    Place("campaigns", "/campaigns"),
     Place("changes", "/changes"),
     Place("data", "/data"),
     Place("method", "/method"),
