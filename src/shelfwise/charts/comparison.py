@@ -52,7 +52,8 @@ def bridge(parts: Sequence[tuple[str, float]], formats: Formats | None = None) -
              "transform": [{"calculate": "max(datum.from, datum.to)", "as": "top"}]},
         ],
         encoding={"x": {"field": "part", "type": "nominal", "sort": frame["part"].to_list(),
-                        "title": None, "axis": {"labelAngle": 0, "labelLimit": 90}}},
+                        "title": None,
+                        "axis": {"labelAngle": 0, "labelLimit": 90, "labelFontSize": 10}}},
     )  # fmt: skip
     change = running - parts[0][1]
     largest = max(parts[1:], key=lambda part: abs(part[1]))

@@ -15,7 +15,7 @@ from shelfwise.insights.marketing import LISTS
 from shelfwise.insights.sections import QUESTIONS
 from shelfwise.service import download, media
 from shelfwise.service.dashboard.page import Seen, screen, seen, show, url
-from shelfwise.service.dashboard.texts import text
+from shelfwise.service.dashboard.texts import TEXTS, text
 from shelfwise.service.dashboard.working import begin, working
 from shelfwise.service.kept import store
 from shelfwise.store.derived import Derived
@@ -226,7 +226,8 @@ def _fields(
             value = ""
         fields.append({
             "name": name, "label": text(f"campaigns.field.{name}"),
-            "hint": told.get("description", ""),
+            "hint": text(f"campaigns.hint.{name}") if f"campaigns.hint.{name}" in TEXTS
+            else told.get("description", ""),
             "value": form.get(name, "") if name in form or form.get("view") else value,
             "kind": _kind(name, told),
             "unit": "%" if name in (*PERCENT, "discounts") else "",

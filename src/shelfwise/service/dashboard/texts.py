@@ -853,6 +853,20 @@ TEXTS: dict[str, str] = {
     "campaigns.field.most_risk": "Most risk of running out",
     "campaigns.field.gem_share": "A gem is among the first",
     "campaigns.field.gem_level": "How sure a gem must be",
+    "campaigns.hint.most_products": "Empty: no limit.",
+    "campaigns.hint.discounts": "Percent off that may be chosen; each product gets one of them.",
+    "campaigns.hint.assumed_uplift": "Units sold more at the largest discount (50: half as many "
+    "again), for products whose elasticity is not known. It is your assumption, and stands beside "
+    "every figure that rests on it.",
+    "campaigns.hint.margin_floor": "Of a unit at the campaign's price, in percent of that price.",
+    "campaigns.hint.low_price": "A week whose price was lower by so many percent than usual counts "
+    "as a promotion.",
+    "campaigns.hint.most_risk": "In percent. A product with this risk of running out, or more, is "
+    "not promoted.",
+    "campaigns.hint.gem_share": "By sell-through in its category, in percent.",
+    "campaigns.hint.gem_level": "Percent: how sure it must be that it sells through better than "
+    "its category.",
+    "campaigns.change": "Change the settings",
     "campaigns.wrong.number": "{field}: {given} is no number.",
     "campaigns.wrong.pair": "{field}: {given} cannot be read. Write {example}, one a line.",
     "campaigns.tile.profit": "Expected profit",
