@@ -10,11 +10,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from doors import LiveDoor, serving
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import EnvironBuilder, TestResponse
 
+from doors import LiveDoor, serving
 from kinds import shop
 from shelfwise import analyze, from_sales
 from shelfwise.service import close, create_app, store
