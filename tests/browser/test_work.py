@@ -88,16 +88,6 @@ def test_two_runs_say_what_changed_and_lead_to_the_products(demo: LiveDoor, visi
     expect(page.locator("h1")).to_contain_text(name)
 
 
-def test_two_other_runs_are_compared_when_somebody_asks(own_demo: LiveDoor, visit: Visit) -> None:
-    page = visit(own_demo).open("/changes")
-    page.get_by_label("After").select_option(index=1)  # Submits by itself: the run before.
-    expect(page.locator("h1")).to_be_visible()
-    page.goto("/changes")
-    since = page.get_by_label("Before").input_value()
-    page.goto(f"/changes?since={since}")
-    expect(page.locator("h1")).to_contain_text("really changed since")
-
-
 def test_a_campaign_is_planned_and_taken_along(own_demo: LiveDoor, visit: Visit) -> None:
     page = visit(own_demo).open("/campaigns")
     page.get_by_role("link", name="Change the settings").click()
