@@ -8,10 +8,10 @@ from flask import Flask, Response, redirect, render_template, request
 
 from shelfwise.service.dashboard import (  # noqa: F401  (importing them declares their pages)
     assets,
-    inventory,
     campaigns,
     changes,
     data,
+    inventory,
     method,
     overview,
     product,
