@@ -192,6 +192,14 @@ def test_a_file_that_does_not_fit_is_refused_in_words_and_not_kept(
     assert not list((tmp_path / "data" / "uploads").glob("*"))
 
 
+def test_a_form_larger_than_any_file_may_be_is_not_read(app_with: App) -> None:
+    client = app_with(max_upload_bytes=10_000).test_client()
+    announced = {"CONTENT_LENGTH": "2000000", "CONTENT_TYPE": "multipart/form-data; boundary=x"}
+    with client.post("/data", environ_overrides=announced) as answer:
+        assert answer.status_code == 413
+        assert text("error.title.413") in answer.get_data(as_text=True)
+
+
 def test_no_file_at_all_is_said(app_with: App) -> None:
     client = app_with().test_client()
     given = {"csrf": token(page(client, "/data"))}

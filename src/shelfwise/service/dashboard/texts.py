@@ -77,6 +77,8 @@ TEXTS: dict[str, str] = {
     # Errors and empty states.
     "error.title.404": "There is nothing here",
     "error.title.403": "This is not allowed",
+    "error.title.413": "This is too large",
+    "error.title.415": "This is of no kind that is read here",
     "error.title.422": "This does not fit",
     "error.title.503": "Not ready just now",
     "error.title": "Something went wrong",
