@@ -151,3 +151,13 @@ def sold(weeks: int = 160, products: int = 12) -> tuple[list[dict[str, Any]], li
         for n in range(products)
     ]  # fmt: skip
     return [line for line in lines if line["quantity"]], catalog
+
+
+def bargains(lines: list[dict[str, Any]], products: set[int]) -> list[dict[str, Any]]:
+    """The lines, with six times the units of these products where their price is lowered."""
+    return [
+        line | {"quantity": 6 * line["quantity"]}
+        if line["product_id"] in products and line["unit_price"] < line["product_id"] - 90
+        else line
+        for line in lines
+    ]

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import shelfwise
-from kinds import sold
+from kinds import bargains, sold
 from shelfwise import cli
 from shelfwise.cli import deciding
 from shelfwise.errors import InputError, NotFoundError
@@ -56,6 +56,13 @@ def test_decisions_are_shown_with_reasons_and_what_is_not_told(call: Callable[..
         assert word in shown.output
     assert "Not told: lost sales" in shown.output
     assert "Assumed: " in shown.output
+    # What to order and what to clear stand apart, each under its name.
+    first, _, second = shown.output.partition("\nClear: ")
+    assert "\nReorder: " in first
+    assert "Order more of it." in first
+    assert "too many" not in first
+    assert "too many" in second
+    assert "today, it takes" not in second
 
 
 def test_decisions_are_written_in_every_format(call: Callable[..., Any]) -> None:
@@ -85,11 +92,50 @@ def test_settings_come_from_a_file_and_from_options(call: Callable[..., Any]) ->
 
 
 @pytest.mark.parametrize(
+    ("section", "settings", "column", "more"),
+    [
+        ("inventory", ["review_days=28"], "amount", True),
+        ("inventory", ["lead_time_sd=30"], "safety_stock", True),
+        ("inventory", ["service=cost", "holding_share=5"], "service_level", False),
+        ("inventory", ["service_a=0.6", "service_b=0.6", "service_c=0.6"], "reorder_point", False),
+        ("inventory", ["order_cost=5000"], "amount", True),
+        ("orders", ["inventory.review_days=28"], "amount", True),
+        ("orders", ["cash=2000"], "amount", False),
+        ("orders", ["min_order_value=9"], "supplier_minimum", True),
+        ("marketing", ["inventory.lead_time_sd=60"], "stockout_risk", None),
+        ("suppliers", ["inventory.overstock_days=300"], "overstock_money", False),
+    ],
+)
+def test_each_setting_of_stock_and_orders_is_reached(
+    section: str, settings: list[str], column: str, more: bool | None, call: Callable[..., Any]
+) -> None:
+    def total(*settings: str) -> float:
+        given = [part for one in settings for part in ("--set", one)]
+        done = call("decide", section, *SALES, "--all", "--format", "json", *given)
+        assert done.exit_code == 0, done.output
+        return float(sum(row.get(column) or 0 for row in json.loads(done.stdout)["rows"]))
+
+    plain, other = total(), total(*settings)
+    assert other != plain
+    assert more in (None, other > plain)
+
+
+def test_packs_and_minimum_orders_come_with_the_products(call: Callable[..., Any]) -> None:
+    pl.DataFrame(STOCKED).with_columns(pack_size=12, min_order_qty=5000).write_csv("catalog.csv")
+    told = call("decide", "inventory", *SALES, "--format", "json")
+    ordered = [row for row in json.loads(told.stdout)["rows"] if row["action"] == "reorder"]
+    assert ordered
+    assert {row["amount"] for row in ordered} == {5004}
+    assert all("(417 packs)" in row["reason"] for row in ordered)
+
+
+@pytest.mark.parametrize(
     ("arguments", "error", "told"),
     [
         (["--set", "revew_days=7"], InputError, "There is no setting 'revew_days'"),
         (["--set", "review_days=often"], InputError, "review_days"),
         (["--set", "review_days=-3"], InputError, "review_days"),
+        (["--set", "inventory.review_days=7"], InputError, "There is no setting 'inventory'"),
         (["--policy", "none.toml"], NotFoundError, "none.toml"),
         (["--policy", "catalog.csv"], InputError, "no TOML"),
     ],
@@ -137,11 +183,35 @@ def test_what_somebody_dismissed_is_left_out_of_this_and_the_next_run(
     kept = {row["product_id"]: row for row in proposed("--all")}
     assert kept[first]["verdict"] == "dismissed"
     assert kept[first]["verdict_reason"] == "Christmas is coming"
-    assert "1 proposals are dismissed" in call("decide", "inventory", "--run", "latest").output
+    assert (
+        "1 proposal is dismissed; --all shows it."
+        in call("decide", "inventory", "--run", "latest").output
+    )
     assert "Christmas is coming" in call("decision", "list").output
     again = call("decision", "accept", first, "clear", "--reason", "after all")
     assert again.exit_code == 0
     assert first in {row["product_id"] for row in proposed() if row["action"] == "clear"}
+
+
+def test_labels_have_the_discounts_of_the_campaign(call: Callable[..., Any], run: str) -> None:
+    pl.DataFrame(bargains(LINES, {102, 105, 108})).write_parquet("lines.parquet")
+    assert call("analyze", *SALES, "--save", "-o", "scored.csv").exit_code == 0
+    few = ("--set", "most_products=2")
+    told = call("decide", "campaign", *SALES, *few, "--labels", "feed.csv", "--format", "json")
+    assert told.exit_code == 0, told.output
+    offered = {row["product_id"]: row["discount"] for row in json.loads(told.stdout)["rows"]}
+    feed = pl.read_csv("feed.csv", infer_schema=False).drop_nulls("custom_label_4")
+    assert len(offered) == 2
+    assert dict(feed.select("id", "custom_label_4").iter_rows()) == {
+        product: f"off_{round(100 * off)}" for product, off in offered.items()
+    }
+    # Of a run that is kept the feed of the lists has the campaign too, but for what is dismissed.
+    assert call("decide", "campaign", "--run", "latest", *few, "-o", "c.csv").exit_code == 0
+    one = min(offered)
+    assert call("decision", "dismiss", one, "promote", "--reason", "no").exit_code == 0
+    assert call("decide", "marketing", "--run", "latest", "--labels", "f.csv").exit_code == 0
+    kept = pl.read_csv("f.csv", infer_schema=False).drop_nulls("custom_label_4")
+    assert set(kept["id"]) == set(offered) - {one}
 
 
 def test_labels_for_google_are_written(call: Callable[..., Any]) -> None:

@@ -131,7 +131,7 @@ def test_an_assumed_uplift_stands_beside_every_figure_that_rests_on_it() -> None
     assert estimated["money_basis"] == "margin"
     assert estimated["reason"].endswith("rests on its elasticity of -4.0, an association")
     assert made.summary["profit_with_assumed_uplift"] == pytest.approx(mine["profit"])
-    assert any("1 of 2 products in the campaign rest on that" in one for one in made.assumptions)
+    assert any("1 of 2 products in the campaign rests on that" in one for one in made.assumptions)
     assert any("62 %" in one for one in made.assumptions)
 
 

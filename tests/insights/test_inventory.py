@@ -240,7 +240,7 @@ def test_a_lead_time_of_the_policy_is_an_assumption() -> None:
     )
     known = inventory(evidence([10.0] * 52))
     assert section.rows["reorder_point"].item() == known.rows["reorder_point"].item()
-    assert "1 products are taken to arrive after 14 days." in section.assumptions
+    assert "1 product is taken to arrive after 14 days." in section.assumptions
     assert any("taken to be on time" in one for one in section.assumptions)
 
 
@@ -336,7 +336,7 @@ def test_without_a_forecast_the_last_13_weeks_count() -> None:
     row = section.rows.row(0, named=True)
     assert row["daily_demand"] == pytest.approx((6 * 12 + 19) / 13 / 7)
     assert row["demand_basis"] == "last 13 weeks"
-    assert "The demand of 1 products is the mean of the last 13 weeks." in section.assumptions
+    assert "The demand of 1 product is the mean of the last 13 weeks." in section.assumptions
 
 
 # New, discontinued.
@@ -394,7 +394,7 @@ def test_the_second_sell_through_is_of_what_was_received_in_the_period() -> None
         for product, days, units in ((1, 3, 400), (1, 300, 250), (1, 500, 1000), (2, 1, 9))
     ]  # fmt: skip
     told = inventory(known, receipts=receipts).assumptions
-    assert "1 receipts that cannot be used are left out." in told
+    assert "1 receipt that cannot be used is left out." in told
     assert lamp(known, receipts=receipts)["sell_through_received"] == pytest.approx(520 / 650)
     section = inventory(known)
     assert section.rows["sell_through_received"].item() is None
@@ -435,6 +435,74 @@ def test_a_snapshot_has_two_rules_named_as_such_and_the_rest_is_withheld() -> No
     words = "\n".join(map(str, section.withheld))
     assert "order lines with dates" in words
     assert "period_days" in words
+
+
+def flagged(section: Section) -> int:
+    return int(section.rows["action"].is_in(["reorder", "clear"]).sum())
+
+
+def test_a_rule_that_fits_most_products_of_a_snapshot_is_withheld_and_says_so() -> None:
+    def of(low: int, empty: int, much: int, fine: int) -> Section:
+        stocks = [5] * low + [0] * empty + [900] * much + [40] * fine
+        return inventory(shelfwise.analyze([
+            {"product_id": n, "name": f"P{n}", "price": 5.0, "units_sold": 20, "stock": stock}
+            for n, stock in enumerate(stocks)
+        ]))  # fmt: skip
+
+    assert flagged(of(3, 2, 5, 10)) == 10
+    low = of(8, 2, 1, 9)
+    assert dict(low.rows["action"].drop_nulls().value_counts().iter_rows()) == {
+        "reorder": 2, "clear": 1}  # fmt: skip
+    assert set(low.rows.filter(action="reorder")["stock"]) == {0}
+    (told,) = (one for one in low.withheld if one.what == "reorder")
+    assert told.why.startswith("8 of 20 products sell out within the period at their rate, too")
+    assert told.why.endswith("only what is sold out is flagged")
+    assert "a shorter period" in told.needs
+    silent = low.rows.filter(pl.col("stock") == 5)
+    assert silent["action"].null_count() == 8
+    assert silent["reason"].str.starts_with("withheld: the rule for a snapshot").all()
+    much = of(2, 1, 12, 5)
+    assert set(much.rows["action"].drop_nulls()) == {"reorder"}
+    (told,) = (one for one in much.withheld if one.what == "clear")
+    assert told.why.startswith("12 of 20 products have more than four periods of stock")
+    assert flagged(of(0, 20, 0, 0)) == 0
+
+
+@pytest.mark.parametrize("days", [30, 91, 365])
+def test_a_snapshot_of_real_catalogues_flags_at_most_half(days: int, test_data: Data) -> None:
+    orders = pl.read_csv(test_data("northwind/orders.csv")).select("order_id", "order_date")
+    sold = pl.read_csv(test_data("northwind/order_details.csv")).join(orders, on="order_id")
+    day = pl.col("order_date").str.slice(0, 10).str.to_date()
+    sold = sold.filter(day > day.max() - pl.duration(days=days)).group_by("product_id").agg(
+        units_sold=pl.col("quantity").sum())  # fmt: skip
+    products = pl.read_csv(test_data("northwind/products.csv")).join(
+        sold, on="product_id", how="left"
+    ).select("product_id", name="product_name", price="unit_price", stock="units_in_stock",
+             units_sold=pl.col("units_sold").fill_null(0))  # fmt: skip
+    northwind = inventory(shelfwise.analyze(products, period=days))
+    assert 0 < flagged(northwind) <= 38
+    assert any(one.what == "reorder" for one in northwind.withheld)
+    empty = northwind.rows.filter(pl.col("stock") == 0)
+    assert empty.height == 5
+    assert set(empty["action"]) == {"reorder"}
+
+    folder = test_data("adventureworks")
+    held = pl.read_csv(folder / "oltp_product_inventory.csv").group_by("ProductID").agg(
+        stock=pl.col("Quantity").sum())  # fmt: skip
+    held = held.join(pl.read_csv(folder / "oltp_product.csv"), on="ProductID").select(
+        "stock", ProductSKU="ProductNumber")  # fmt: skip
+    lines = pl.concat(pl.read_csv(folder / f"AdventureWorks_Sales_{year}.csv")
+                      for year in (2017, 2018, 2019))  # fmt: skip
+    day = pl.col("OrderDate").str.to_date("%m/%d/%Y")
+    units = lines.filter(day > day.max() - pl.duration(days=days)).group_by("ProductKey").agg(
+        units_sold=pl.col("OrderQuantity").sum())  # fmt: skip
+    bikes = pl.read_csv(folder / "AdventureWorks_Products.csv").join(held, on="ProductSKU").join(
+        units, on="ProductKey", how="left"
+    ).select("stock", product_id="ProductKey", name="ProductName", price="ProductPrice",
+             units_sold=pl.col("units_sold").fill_null(0))  # fmt: skip
+    works = inventory(shelfwise.analyze(bikes, period=days))
+    assert works.rows.height == 223
+    assert 0 < flagged(works) <= 111
 
 
 def test_a_snapshot_of_a_known_period_has_cover_and_turns_but_no_dates() -> None:

@@ -176,7 +176,9 @@ def test_a_minimum_of_the_policy_stands_in_for_suppliers_that_tell_none() -> Non
 def test_orders_take_what_inventory_takes_and_its_policy() -> None:
     known = evidence([10.0] * 52, stock=3)
     short, long = (
-        orders(known, stock_policy=InventoryPolicy(review_days=days)).rows["amount"].item()
+        orders(known, OrdersPolicy(inventory=InventoryPolicy(review_days=days)))
+        .rows["amount"]
+        .item()
         for days in (1, 60)
     )
     assert long > short

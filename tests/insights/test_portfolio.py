@@ -233,7 +233,7 @@ def test_classes_may_be_of_another_measure() -> None:
     assert portfolio(analysis).rows["abc"].to_list() == ["A", "B"]
     by_margin = portfolio(analysis, PortfolioPolicy(measure="gross_margin"))
     assert by_margin.rows["abc"].to_list() == ["B", "A"]
-    assert by_margin.summary["told"] == "1 of 2 products hold 90% of gross_margin"
+    assert by_margin.summary["told"] == "1 of 2 products holds 90% of gross_margin"
     with pytest.raises(InputError, match="Give unit_cost"):
         portfolio(shelfwise.analyze([product(1, 5)]), PortfolioPolicy(measure="gross_margin"))
 

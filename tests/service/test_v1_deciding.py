@@ -10,7 +10,7 @@ from doors import DATABASES, LiveDoor, database_of, serving
 from test_v1_jobs import CSV, over, send, upload, written
 from test_v1_runs import get
 
-from kinds import sold
+from kinds import bargains, sold
 from shelfwise.insights.sections import QUESTIONS
 
 LINES, CATALOG = sold()
@@ -96,6 +96,50 @@ def test_an_answer_is_shown_there_and_in_the_next_run(working: LiveDoor, run: st
     rows = decided(working, later, "inventory", {})
     told = {row["product_id"]: row["verdict"] for row in rows}
     assert told[clear["product_id"]] == "dismissed"
+
+
+def test_labels_have_the_lists_and_the_discounts_of_a_campaign(working: LiveDoor) -> None:
+    run = analyzed(working, bargains(LINES, {102, 105, 108}))
+    assert get(working, f"/v1/runs/{run}/labels.csv").status == 404
+    decided(working, run, "marketing", {})
+    rows = decided(working, run, "campaign", {"policy": {"most_products": 2}})
+    offered = {r["product_id"]: r["discount"] for r in rows if r["action"] == "promote"}
+    assert len(offered) == 2
+    answer = get(working, f"/v1/runs/{run}/labels.csv")
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/csv")
+    feed = pl.read_csv(answer.body, infer_schema=False)
+    assert feed.columns == ["id", *(f"custom_label_{n}" for n in range(5))]
+    assert feed.height == len(CATALOG)
+    labels = dict(feed.drop_nulls("custom_label_4").select("id", "custom_label_4").iter_rows())
+    assert labels == {product: f"off_{round(100 * off)}" for product, off in offered.items()}
+    cleared = feed.filter(custom_label_0="clear")["id"].to_list()
+    lists = get(working, f"/v1/runs/{run}/marketing.json?action=clear").ok()["data"]
+    assert sorted(cleared) == sorted(row["product_id"] for row in lists
+                                     if row["verdict"] != "dismissed")  # fmt: skip
+
+
+def test_settings_of_stock_count_in_every_section_that_rests_on_it(
+    working: LiveDoor, run: str
+) -> None:
+    settings = {"review_days": 60, "lead_time_sd": 30, "service": "cost", "holding_share": 5}
+    plain = {row["product_id"]: row for row in decided(working, run, "inventory", {})}
+    rows = decided(working, run, "inventory", {"policy": settings})
+    for name in ("lead_time_demand", "service_level", "safety_stock"):
+        assert {row[name] for row in rows} != {row[name] for row in plain.values()}, name
+    # Orders are those of the inventory that was seen; or of settings of their own, within the cash.
+    seen = {row["product_id"]: row["order_quantity"] for row in rows if row["action"] == "reorder"}
+    ordered = decided(working, run, "orders", {})
+    assert {row["product_id"]: row["order_quantity"] for row in ordered} == seen
+    own = {"cash": 1_000, "min_order_value": 10, "inventory": {"review_days": 7}}
+    few = decided(working, run, "orders", {"policy": own})
+    assert {row["product_id"]: row["order_quantity"] for row in few} == {
+        product: row["order_quantity"]
+        for product, row in plain.items()
+        if row["action"] == "reorder"
+    }
+    assert 0 < sum(row["order_money"] for row in few if row["action"]) <= 1_000
+    assert {row["supplier_minimum"] for row in few} == {10}
 
 
 def test_two_runs_are_compared(working: LiveDoor, run: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -30,14 +31,21 @@ from shelfwise.cli.screen import busy, err, out
 from shelfwise.engines.failures import masked
 from shelfwise.errors import InputError, NotFoundError
 
-SHOWN = 15
+SHOWN, SHOWN_EACH = 15, 8
+"""Rows on the screen, where there is one action and where there are several."""
 SECTIONS = ("inventory", "orders", "portfolio", "marketing", "campaign", "suppliers", "confidence")
 """Names of QUESTIONS, which load an engine: `serve` sets up its memory before one is loaded."""
+LABELED = ("marketing", "campaign")
 PolicyOption = Annotated[
     str | None, typer.Option(help="The settings of the decisions, a .toml file.")
 ]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="setting=value; may be given several times.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="setting=value; inventory.setting=value where another question rests on stock. "
+        "May be given several times.",
+    ),
 ]
 OutputOption = Annotated[
     str | None, typer.Option("-o", "--output", help="Write the decisions there; - is stdout.")
@@ -77,8 +85,8 @@ def decide(
     labels: Annotated[
         str | None,
         typer.Option(
-            help="For marketing: write the custom labels of all products there, as a "
-            "feed for Google Merchant Center."
+            help="For marketing and campaign: write the custom labels of all products "
+            "there, as a feed for Google Merchant Center."
         ),
     ] = None,
     policy: PolicyOption = None,
@@ -117,8 +125,8 @@ def decide(
     beside = {name: path for name, path in asked if path}
     if wrong := [name for name in beside if name not in question.tables]:
         raise typer.BadParameter(f"--{wrong[0]} does not go with {section}.")
-    if labels and section != "marketing":
-        raise typer.BadParameter("--labels goes with marketing.")
+    if labels and section not in LABELED:
+        raise typer.BadParameter(f"--labels goes with {' and '.join(LABELED)}.")
     check_rows(labels, "csv", "error", inputs)
     if sum(given is not None for given in (file, run, sales)) != 1:
         raise typer.BadParameter("Give a file of products, or --sales, or --run.")
@@ -127,19 +135,28 @@ def decide(
                                  "--sales.")  # fmt: skip
     tables: dict[str, Any] = {name: files.read_table(path) for name, path in beside.items()}
     question.settings(settings)
+    feed: Any = None
     with busy(f"Deciding on {section} of {masked(file or sales or f'run {run}')}") as told:
         if run is not None:
-            found = _of_run(run, question, settings, tables, told)
+            found, feed = _of_run(run, question, settings, tables, told, bool(labels))
         else:
-            found = question.answer(
-                _evidence(file, sales, profile, mapping, period_days, as_of,
-                          (mapping, catalog, stock, first, last, dates, rules, max_rejected)),
-                settings, **tables,
-            )  # fmt: skip
+            known = _evidence(
+                file,
+                sales,
+                profile,
+                mapping,
+                period_days,
+                as_of,
+                (mapping, catalog, stock, first, last, dates, rules, max_rejected),
+            )
+            found = question.answer(known, settings, **tables)
+            feed = _feed(found, known) if labels else None
     if labels:
-        from shelfwise.insights.lists import merchant_labels
+        from shelfwise.engines.output import write
 
-        deliver_rows(merchant_labels(found), labels, "csv", "error")
+        write(feed, labels, "csv")
+        # Standard output may be the decisions.
+        err.print(f"Wrote {feed.height:,} rows to {escape(masked(labels))}.")
     _deliver(found, output, kind, mode, every=every)
 
 
@@ -167,6 +184,8 @@ def compare(
 
 
 def _deliver(found: Any, output: str | None, kind: str, mode: str, *, every: bool) -> None:
+    from shelfwise.insights.wording import many
+
     rows, dismissed = (found.rows, 0) if every else _open(found)
     text = _json(found, rows) if kind == "json" else None
     deliver_rows(rows, output, kind, mode, text)
@@ -175,7 +194,9 @@ def _deliver(found: Any, output: str | None, kind: str, mode: str, *, every: boo
     if kind == "table" or (output and output != "-"):
         _show_beside(found)
         if dismissed:
-            err.print(f"{dismissed:,} proposals are dismissed; --all shows them.", markup=False)
+            told = many(dismissed, "proposal is", "proposals are")
+            err.print(f"{told} dismissed; --all shows {'it' if dismissed == 1 else 'them'}.",
+                      markup=False)  # fmt: skip
 
 
 def _json(found: Any, rows: Any) -> str:
@@ -210,7 +231,13 @@ def _settings(path: str | None, pairs: list[str] | None) -> dict[str, Any]:
         name, found, value = pair.partition("=")
         if not found:
             raise typer.BadParameter(f"--set {pair!r}: write setting=value.")
-        settings[name] = value
+        *groups, last = name.split(".")
+        inside = settings
+        for group in groups:
+            inside = inside.setdefault(group, {})
+            if not isinstance(inside, dict):
+                raise typer.BadParameter(f"--set {pair!r}: {group} is no group of settings.")
+        inside[last] = value
     return settings
 
 
@@ -233,44 +260,80 @@ def _evidence(
     return Evidence.of(analysis, as_of=day, period_days=period_days)
 
 
-def _of_run(run_id: str, question: Any, settings: Any, tables: Any, told: Any) -> Any:
-    """The section of a run that is kept, with the answers that people gave to its proposals."""
+def _of_run(
+    run_id: str, question: Any, settings: Any, tables: Any, told: Any, labels: bool
+) -> tuple[Any, Any]:
+    """The section of a run that is kept, with the answers that people gave to its proposals.
+
+    And the labels of its products, if somebody wants them.
+    """
     with store() as kept:
         run = kept.runs.get(whole_id(kept, run_id))
         kept.derived.make(run, question.name, policy=settings, tables=tables, progress=told)
-        return kept.section(run.id, question.name)
+        if labels and "marketing" not in {one.name for one in kept.derived.all(run)}:
+            kept.derived.make(run, "marketing")
+        return kept.section(run.id, question.name), kept.labels(run.id) if labels else None
+
+
+def _feed(found: Any, known: Any) -> Any:
+    """The labels of all products: of their lists, and of a campaign's discounts."""
+    from shelfwise.insights.lists import merchant_labels
+    from shelfwise.insights.marketing import marketing
+
+    if found.name == "marketing":
+        return merchant_labels(found)
+    return merchant_labels(marketing(known), found)
 
 
 def _show(found: Any, rows: Any) -> None:
-    """The decisions with most money at stake."""
+    """A table for each action: those with most money at stake."""
+    from shelfwise.insights.decisions import ACTIONS
     from shelfwise.insights.sections import QUESTIONS
 
     if "action" not in rows.columns:
         _show_rows(found, rows)
         return
-    caption = f"{SHOWN} of {rows.height:,}; -o writes all" if rows.height > SHOWN else None
-    grid = Grid(title=QUESTIONS[found.name].asks, title_justify="left", caption=caption,
-                expand=True)  # fmt: skip
+    if not rows.height:
+        out.print("Nothing asks for an action.")
+        return
+    out.print(f"{QUESTIONS[found.name].asks}\n", style="bold")
+    there = [action for action in (*ACTIONS, None) if (rows["action"].eq_missing(action)).any()]
+    for action in there:
+        some = rows.filter(rows["action"].eq_missing(action))
+        _show_action(action, some, SHOWN if len(there) == 1 else SHOWN_EACH)
+
+
+def _show_action(action: str | None, rows: Any, shown: int) -> None:
+    """The first rows of one action, under its name, with what it means and how many there are."""
+    from shelfwise.insights.decisions import ACTIONS
+    from shelfwise.insights.wording import many
+
     what = "name" if "name" in rows.columns else "supplier"
-    grid.add_column("Product" if what == "name" else "Supplier", no_wrap=True, ratio=1)
-    for name in ("Action", "Amount", "By", "Money"):
-        left = name == "Action"
-        grid.add_column(name, justify="left" if left else "right", no_wrap=True)
+    who = "Product" if what == "name" else "Supplier"
+    if action is None:
+        title = f"Nothing to do: {many(rows.height, who.lower())}"
+    else:
+        word = action.replace("_", " ").capitalize()
+        title = f"{word}: {many(rows.height, who.lower())}. {ACTIONS[action]}"
+    caption = f"{shown} of {rows.height:,}; -o writes all" if rows.height > shown else None
+    grid = Grid(title=Text(title, style=STYLES.get(action or "", "")), title_justify="left",
+                caption=caption, expand=True)  # fmt: skip
+    bases = ", ".join(sorted(rows["money_basis"].drop_nulls().unique()))
+    grid.add_column(who, no_wrap=True, ratio=1)
+    for name in ("Amount", "By", "Money"):
+        header = f"Money at\n{bases}" if name == "Money" and bases else name
+        grid.add_column(header, justify="right", no_wrap=name != "Money")
     grid.add_column("Why", ratio=2)
-    for row in rows.head(SHOWN).iter_rows(named=True):
-        action = (row["action"] or "").replace("_", " ")
+    for row in rows.head(shown).iter_rows(named=True):
         grid.add_row(
             Text(str(row[what])),
-            Text(action, style=STYLES.get(row["action"] or "", "")),
             "" if row["amount"] is None else f"{row['amount']:,.0f}",
             "" if row["date"] is None else f"{row['date']:%d %b}",
             "" if row["money"] is None else f"{row['money']:,.0f}",
             Text(row["reason"] or ""),
         )
-    if rows.height:
-        out.print(grid)
-    else:
-        out.print("Nothing asks for an action.")
+    out.print(grid)
+    out.print()
 
 
 def _show_rows(found: Any, rows: Any) -> None:

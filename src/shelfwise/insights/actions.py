@@ -8,14 +8,13 @@ import polars as pl
 
 from shelfwise.insights.evidence import Evidence
 from shelfwise.insights.reordering import FARTHEST
+from shelfwise.insights.snapshot import snapshot
 from shelfwise.insights.stocking import NOTHING
-from shelfwise.insights.wording import joined, money, number
+from shelfwise.insights.wording import counted, joined, money, number
 
 if TYPE_CHECKING:
     from shelfwise.insights.inventory import InventoryPolicy
 
-PERIODS = 4
-"""A snapshot has too much from so many periods of stock on."""
 SEASONAL = 1.5
 """The season is named where last year's weeks sold so many times more, or less, than expected."""
 
@@ -36,7 +35,7 @@ def decided(
         sold=pl.Series(known.number("units_sold")),
         leaving=pl.Series(known.truth("discontinued")),
     )
-    made = _dated(frame, known.as_of, policy) if dated else _snapshot(frame, known, policy)
+    made = _dated(frame, known.as_of, policy) if dated else snapshot(frame, known, policy)
     return dict(zip(made.columns, made.iter_columns(), strict=True))
 
 
@@ -94,25 +93,27 @@ def _reasons(as_of: dt.date, policy: "InventoryPolicy") -> pl.Expr:
     gone = pl.when(empty).then(pl.format("sold out; {}", sells)).otherwise(
         pl.coalesce(pl.format("runs out about {}", after), sells))  # fmt: skip
     more = pl.format(
-        "{} on order are counted, with them it runs out about {}",
-        number(pl.col("on_order")), pl.coalesce(_date("runs_out_later", as_of), pl.lit("never")),
+        "{} on order {} counted, with {} it runs out about {}",
+        number(pl.col("on_order")), _verb(pl.col("on_order"), "is", "are"),
+        _verb(pl.col("on_order"), "it", "them"),
+        pl.coalesce(_date("runs_out_later", as_of), pl.lit("never")),
     )  # fmt: skip
-    one = pl.when(pl.col("packs") == 1).then(pl.lit("pack")).otherwise(pl.lit("packs"))
     packs = pl.when(pl.col("pack") != 1).then(
-        pl.format(" ({} {})", number(pl.col("packs")), one)).otherwise(pl.lit(""))  # fmt: skip
+        pl.format(" ({})", counted(pl.col("packs"), "pack"))).otherwise(pl.lit(""))  # fmt: skip
     today = pl.col("order_by") <= pl.lit(as_of)
     when = pl.when(today).then(pl.lit("today")).otherwise(
         pl.format("by {}", _date("order_by", as_of)))  # fmt: skip
     order = pl.format(
-        "order {}{} {}, it takes {} days to arrive", number(pl.col("order_quantity")), packs, when,
-        pl.col("lead_days").round(0).cast(pl.Int64),
+        "order {}{} {}, it takes {} to arrive", number(pl.col("order_quantity")), packs, when,
+        counted(pl.col("lead_days"), "day"),
     )  # fmt: skip
     order = pl.coalesce(
         order, pl.lit("order it; how much is withheld, since its lead time is not known")
     )
     too_late = pl.format("it may be gone before that ({} %)", _share("late"))
-    large = pl.format("the minimum order is {}, {} were needed", number(pl.col("least")),
-                      number(pl.col("need").ceil()))  # fmt: skip
+    large = pl.format("the minimum order is {}, {} {} needed", number(pl.col("least")),
+                      number(pl.col("need").ceil()),
+                      _verb(pl.col("need").ceil(), "was", "were"))  # fmt: skip
     loses = pl.format("each unit loses {}", money(-pl.col("earns")))
     reorder = joined(
         gone,
@@ -129,23 +130,30 @@ def _reasons(as_of: dt.date, policy: "InventoryPolicy") -> pl.Expr:
     weeks = (
         pl.when(supply.is_null()).then(pl.lit("no demand is expected"))
         .when(supply > FARTHEST).then(pl.lit("lasts more than 10 years"))
-        .otherwise(pl.format("lasts {} weeks", (supply / 7).round(0).cast(pl.Int64)))
+        .when(supply < 7).then(pl.format("lasts {}", counted(supply, "day")))
+        .otherwise(pl.format("lasts {}", counted(supply / 7, "week")))
     )  # fmt: skip
     too_much = pl.format(
-        "{}; {} weeks hardly sell more than {}, so {} of {} are too many",
-        weeks, pl.col("span").round(0).cast(pl.Int64),
+        "{}; {} hardly {} more than {}, so {} of {} {} too many",
+        weeks, counted(pl.col("span"), "week"), _verb(pl.col("span"), "sells", "sell"),
         number(pl.col("stock") - pl.col("overstock_units")),
         number(pl.col("overstock_units")), number(pl.col("stock")),
+        _verb(pl.col("overstock_units"), "is", "are"),
     )  # fmt: skip
     coming = pl.when(pl.col("on_order") > 0).then(
-        pl.format("{} more are on order: cancel them if you can", number(pl.col("on_order")))
+        pl.format(
+            "{} more {} on order: cancel {} if you can",
+            number(pl.col("on_order")),
+            _verb(pl.col("on_order"), "is", "are"),
+            _verb(pl.col("on_order"), "it", "them"),
+        )
     )
     before = pl.format("before, one week in {} had a sale",
                        (pl.col("interval") / 7).round(1).cast(pl.String))  # fmt: skip
     silence = pl.coalesce(
-        pl.format("not sold since {} ({} days)", _date("sold_last", as_of),
-                  pl.col("silent").cast(pl.Int64)),
-        pl.format("never sold in {} days", pl.col("silent").cast(pl.Int64)),
+        pl.format("not sold since {} ({})", _date("sold_last", as_of),
+                  counted(pl.col("silent"), "day")),
+        pl.format("never sold in {}", counted(pl.col("silent"), "day")),
     )  # fmt: skip
     dead = joined(silence, before, pl.format("{} in stock", number(pl.col("stock"))), coming)
     leave = joined(
@@ -153,7 +161,7 @@ def _reasons(as_of: dt.date, policy: "InventoryPolicy") -> pl.Expr:
         pl.when(empty).then(pl.lit("sold out")).otherwise(
             pl.format("{} left", number(pl.col("stock")))),
         pl.when(pl.col("dead")).then(silence).when(~empty).then(
-            pl.format("they last until about {}", after)),
+            pl.format("the stock lasts until about {}", after)),
         coming,
     )  # fmt: skip
     new = joined(
@@ -172,8 +180,9 @@ def _reasons(as_of: dt.date, policy: "InventoryPolicy") -> pl.Expr:
         .when(pl.col("asleep")).then(joined(pl.lit("none in stock"), silence, pl.lit(
             "whether it would still sell is not known")))
         .when(empty & (pl.col("on_order") > 0) & pl.col("reorder_point").is_not_null())
-        .then(pl.format("sold out, but the {} on order are enough: see that they come",
-                        number(pl.col("on_order"))))
+        .then(pl.format("sold out, but the {} on order {} enough: see that {}",
+                        number(pl.col("on_order")), _verb(pl.col("on_order"), "is", "are"),
+                        _verb(pl.col("on_order"), "it comes", "they come")))
         .when(pl.col("stock").is_null()).then(pl.lit("withheld: its stock is not known"))
         .when(pl.col("daily_demand").is_null()).then(pl.lit("withheld: its demand is not known"))
         .when(pl.col("reorder_point").is_null())
@@ -188,55 +197,14 @@ def _season() -> pl.Expr:
         (then - now).abs() > 3 * pl.max_horizontal(then, now).sqrt()
     )
     return pl.when(far).then(
-        pl.format("the coming {} weeks sold {} a year ago, {} are expected",
-                  pl.col("span").round(0).cast(pl.Int64), number(then), number(now.round(0)))
+        pl.format("the coming {} sold {} a year ago, {} {} expected",
+                  counted(pl.col("span"), "week"), number(then), number(now.round(0)),
+                  _verb(now.round(0), "is", "are"))
     )  # fmt: skip
 
 
-def _snapshot(frame: pl.DataFrame, known: Evidence, policy: "InventoryPolicy") -> pl.DataFrame:
-    """The two rules that stand in where no dates are known."""
-    launched = known.products["launch_date"] if known.has("launch_date") else None
-    young = pl.Series("young", [False] * known.height)
-    if launched is not None:
-        days = launched.cast(pl.Date, strict=False)
-        age = (pl.lit(known.as_of) - days.alias("d")).dt.total_days()
-        young = pl.select(young=(age < policy.new_days).fill_null(False))["young"]
-    position, sold = pl.col("stock") + pl.col("on_order"), pl.col("sold")
-    surplus = pl.col("stock") - PERIODS * sold
-    frame = frame.with_columns(young).with_columns(
-        action=pl.when("leaving").then(pl.lit("run_out"))
-        .when("young").then(pl.lit("watch"))
-        .when((pl.col("stock") > 0) & (surplus > 0)).then(pl.lit("clear"))
-        .when((sold > 0) & (position < sold)).then(pl.lit("reorder"))
-    )  # fmt: skip
-    rule = "rule for a snapshot, without dates: "
-    too_little = pl.format(
-        rule + "sells out within the period at its rate: {} sold, {} in stock and on order",
-        number(sold), number(position),
-    )  # fmt: skip
-    too_much = pl.format(
-        rule + "more than four periods of stock: {} sold, {} in stock",
-        number(sold), number(pl.col("stock")),
-    )  # fmt: skip
-    leave = joined(pl.lit("discontinued: order no more"),
-                    pl.format("{} left", number(pl.col("stock"))))  # fmt: skip
-    action = pl.col("action")
-    return frame.select(
-        "action",
-        pl.when(action == "clear").then(surplus).when(action == "run_out").then("stock")
-        .alias("amount"),
-        pl.when(action == "reorder").then((sold - position) * pl.col("earns"))
-        .when(action == "clear").then(surplus * pl.col("worth"))
-        .when(action.is_not_null()).then("stock_money").alias("money"),
-        pl.when(action == "reorder").then("earns_basis")
-        .when(action.is_not_null()).then("stock_basis").alias("money_basis"),
-        pl.when(action == "run_out").then(leave)
-        .when(action == "watch").then(pl.lit("new: too early to judge"))
-        .when(action == "clear").then(too_much)
-        .when(action == "reorder").then(too_little)
-        .when(pl.col("stock").is_null()).then(pl.lit("withheld: its stock is not known"))
-        .alias("reason"),
-    )  # fmt: skip
+def _verb(count: pl.Expr, one: str, several: str) -> pl.Expr:
+    return pl.when(number(count) == "1").then(pl.lit(one)).otherwise(pl.lit(several))
 
 
 def _share(name: str) -> pl.Expr:

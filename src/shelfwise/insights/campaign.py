@@ -26,8 +26,8 @@ from shelfwise.insights.decisions import (
 )
 from shelfwise.insights.evidence import Evidence
 from shelfwise.insights.exclusions import left_out
-from shelfwise.insights.marketing import stocked
-from shelfwise.insights.wording import money, number
+from shelfwise.insights.inventory import stocked
+from shelfwise.insights.wording import many, money, number
 from shelfwise.sales.prices import LEVEL
 
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
@@ -298,10 +298,10 @@ def _columns(policy: CampaignPolicy, start: dt.date) -> list[pl.Expr]:
     counted = pl.when("assumed").then(pl.lit("margin, with an assumed uplift")).otherwise(
         pl.lit("margin"))  # fmt: skip
     reason = pl.format(
-        "{} % off, {} instead of {}: sells about {} instead of {} in {} days{} and adds {} of "
+        "{} % off, {} instead of {}: sells about {} instead of {} in {}{} and adds {} of "
         "margin; {}",
         number(100 * pl.col("off")), money(pl.col("now")), money(pl.col("price")),
-        number(pl.col("units")), number(pl.col("base_units")), pl.lit(policy.days),
+        number(pl.col("units")), number(pl.col("base_units")), pl.lit(many(policy.days, "day")),
         pl.when("short").then(pl.lit(", all there is,")).otherwise(pl.lit("")),
         money(pl.col("profit")), _rests(policy),
     )  # fmt: skip
@@ -385,7 +385,8 @@ def _assumptions(rows: pl.DataFrame, policy: CampaignPolicy) -> tuple[str, ...]:
     if n := counts.get("assumed uplift"):
         off, more = 100 * max(policy.discounts), 100 * (policy.assumed_uplift or 0)
         told.append(f"You assume that {off:g} % off sells {more:g} % more; {n:,} of "
-                    f"{inside.height:,} products in the campaign rest on that.")  # fmt: skip
+                    f"{many(inside.height, 'product')} in the campaign "
+                    f"{'rests' if n == 1 else 'rest'} on that.")  # fmt: skip
     if counts.get("elasticity"):
         told.append(ASSOCIATION)
     return tuple(told)

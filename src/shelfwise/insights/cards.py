@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from shelfwise.insights.deliveries import Receipts, by_supplier
 from shelfwise.insights.evidence import Evidence
+from shelfwise.insights.inventory import InventoryPolicy, stocked
 from shelfwise.insights.shrinkage import (
     FEWEST,
     Shares,
@@ -22,14 +23,9 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-def by_product(known: Evidence) -> pl.DataFrame:
+def by_product(known: Evidence, policy: InventoryPolicy) -> pl.DataFrame:
     """What is asked of each product, with the money in its stock from inventory."""
-    from shelfwise.insights.inventory import inventory
-
-    stocks = known.given.get("inventory")
-    if stocks is None:
-        stocks = inventory(known).rows
-    money = known.of_products(stocks, "stock_money", "stock_basis", "overstock_money", "dead_money")
+    held = stocked(known, policy)
     sold, stock = known.number("units_sold"), known.number("stock")
     cost = known.number("unit_cost")
     frame = pl.DataFrame({
@@ -44,7 +40,7 @@ def by_product(known: Evidence) -> pl.DataFrame:
         # What was neither stocked nor sold says nothing.
         "scored": ~((np.nan_to_num(sold) <= 0) & (stock <= 0)),
     }).with_columns(pl.col(pl.Float64).fill_nan(None))  # fmt: skip
-    return frame.hstack(money)
+    return frame.hstack(held.select("stock_money", "stock_basis", "overstock_money", "dead_money"))
 
 
 def of_range(products: pl.DataFrame) -> pl.DataFrame:

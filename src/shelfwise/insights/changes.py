@@ -22,7 +22,7 @@ from shelfwise.insights.sides import (
     tier_parts,
     unit_parts,
 )
-from shelfwise.insights.wording import money, number
+from shelfwise.insights.wording import many, money, number
 from shelfwise.model import TIERS
 
 
@@ -257,7 +257,8 @@ def _assumptions(
                     f"({second.as_of}).")  # fmt: skip
     elsewhere = int((one["category"] != two["category"]).fill_null(False).sum())
     if elsewhere:
-        told.append(f"{elsewhere:,} products have another category than before: both periods "
+        told.append(many(elsewhere, "product has", "products have")
+                    + " another category than before: both periods "
                     "count in the new one.")  # fmt: skip
     return tuple(told)
 

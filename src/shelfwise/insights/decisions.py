@@ -4,6 +4,7 @@ Each question (inventory, portfolio, ...) answers with a `Section`. Its columns 
 once, as `Quantity`, and the reference, the tables and the checks are made of that.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ import msgspec
 import polars as pl
 
 from shelfwise.errors import InputError, excerpt
+from shelfwise.insights.wording import many
 
 Policy = TypeVar("Policy", bound=msgspec.Struct)
 
@@ -113,7 +115,7 @@ class Section:
         counted = self.decisions.group_by("action").len().sort("action").iter_rows() if (
             "action" in self.rows.columns) else ()  # fmt: skip
         told = [f"  {action}: {count:,}" for action, count in counted]
-        lines = [f"Section {self.name}, {self.rows.height:,} rows", *told]
+        lines = [f"Section {self.name}, {many(self.rows.height, 'row')}", *told]
         return "\n".join(lines + [f"  withheld: {one}" for one in self.withheld])
 
 
@@ -144,9 +146,12 @@ def setting(description: str, **limits: Any) -> Any:
 def checked(policy: Policy) -> Policy:
     """The policy, once its values are within their bounds; InputError that names the wrong one."""
     try:
-        return msgspec.convert(msgspec.structs.asdict(policy), type(policy))
+        plain = msgspec.to_builtins(policy, builtin_types=(dt.date,))
+        return msgspec.convert(plain, type(policy))
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
         name = where.rstrip("`").split("[")[0]
-        value = getattr(policy, name, None)
+        value: Any = policy
+        for part in name.split("."):
+            value = getattr(value, part, None)
         raise InputError(f"{name} is {excerpt(value)}.", f"{what.replace('`', '')}.") from error

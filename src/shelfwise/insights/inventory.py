@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from shelfwise.analysis import Analysis
+from shelfwise.insights import snapshot
 from shelfwise.insights.actions import decided
 from shelfwise.insights.decisions import (
     DECISION,
@@ -22,6 +23,7 @@ from shelfwise.insights.deliveries import Receipts, read_receipts
 from shelfwise.insights.evidence import Evidence
 from shelfwise.insights.reordering import ordering, surplus
 from shelfwise.insights.shelf import demand, rate_of_the_period, worth
+from shelfwise.insights.wording import many
 
 
 class InventoryPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -107,6 +109,11 @@ class InventoryPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 USUAL = InventoryPolicy()
+StockSettings = Annotated[
+    InventoryPolicy,
+    setting("How stock is judged and orders are sized: settings of inventory."),
+]
+"""A setting of all questions that rest on what inventory says."""
 SNYDER = "L. Snyder, Z.-J. Shen 2019, Fundamentals of Supply Chain Theory"
 CHOPRA = "S. Chopra, P. Meindl, Supply Chain Management"
 COVERED = "lead_time_days + review_days"
@@ -232,10 +239,24 @@ def inventory(
         "inventory",
         COLUMNS,
         rows,
-        _withheld(known, policy, rows, dated, read is not None),
+        (
+            *_withheld(known, policy, rows, dated, read is not None),
+            *([] if dated else snapshot.unsaid(values["fits"], rows["action"])),
+        ),
         _assumptions(known, policy, rows, dated, read),
         _summary(known, rows),
     )
+
+
+def stocked(known: Evidence, policy: InventoryPolicy = USUAL) -> pl.DataFrame:
+    """The rows of `inventory`, in the order of the products.
+
+    Those that are given count, unless somebody asks for other settings than the usual ones.
+    """
+    given = known.given.get("inventory")
+    if given is None or policy != USUAL:
+        return inventory(known, policy).rows
+    return known.of_products(given, *(name for name in given.columns if name != "product_id"))
 
 
 NEEDS_DATES = "order lines with dates (from_sales)"
@@ -269,7 +290,7 @@ def _withheld(
         told.append(
             Withheld(
                 "decisions on stock",
-                f"the stock of {missing['stock']:,} products is not known",
+                f"the stock of {many(missing['stock'], 'product')} is not known",
                 "a column stock",
             )
         )
@@ -277,7 +298,7 @@ def _withheld(
         told.append(
             Withheld(
                 "reorder point, order quantity and risk",
-                f"the lead time of {unknown:,} products is not known",
+                f"the lead time of {many(unknown, 'product')} is not known",
                 "lead_time_days, as a column or as a setting",
             )
         )
@@ -285,8 +306,8 @@ def _withheld(
         told.append(
             Withheld(
                 "cover and orders",
-                f"{missing['daily_demand']:,} products have no week on sale that "
-                "tells their demand",
+                many(missing["daily_demand"], "product has", "products have")
+                + " no week on sale that tells the demand",
                 "weeks of sales, or more of them",
             )
         )
@@ -294,7 +315,7 @@ def _withheld(
         told.append(
             Withheld(
                 "turns, GMROI, margin at stake, what orders cost",
-                f"the cost of {costless:,} products is not known; their money is at price",
+                f"the cost of {many(costless, 'product')} is not known; money of these is at price",
                 "unit_cost",
             )
         )
@@ -322,33 +343,51 @@ def _assumptions(
     """What the numbers rest on that nobody measured."""
     told = ["Turns and GMROI take the stock of one day for the average of the year."]
     if receipts is not None and receipts.aside.height:
-        told.append(f"{receipts.aside.height:,} receipts that cannot be used are left out.")
+        told.append(
+            many(
+                receipts.aside.height,
+                "receipt that cannot be used is",
+                "receipts that cannot be used are",
+            )
+            + " left out."
+        )
     if not dated:
         return tuple(told)
     told += [
         "The demand is level: it knows no season and no trend; same_weeks_last_year stands beside.",
         "What is on order arrives within its lead time.",
-        f"Orders are looked at every {policy.review_days:g} days.",
+        f"Orders are looked at every {_days(policy.review_days)}.",
     ]
     bases = rows["demand_basis"]
     for basis in ("last 13 weeks", "13 weeks before sold out"):
         if some := int((bases == basis).sum()):
-            told.append(f"The demand of {some:,} products is the mean of the {basis}.")
+            told.append(f"The demand of {many(some, 'product')} is the mean of the {basis}.")
     unknown = np.isnan(known.number("lead_time_days"))
     if unknown.any() and policy.lead_time_days is not None:
-        told.append(f"{int(unknown.sum()):,} products are taken to arrive after "
-                    f"{policy.lead_time_days:g} days.")  # fmt: skip
+        told.append(many(int(unknown.sum()), "product is", "products are")
+                    + f" taken to arrive after {_days(policy.lead_time_days)}.")  # fmt: skip
     certain = int(np.isnan(known.number("lead_time_sd")).sum())
     if certain and policy.lead_time_sd is None:
-        told.append(f"{certain:,} products have no lead_time_sd: they are taken to be on time.")
+        told.append(
+            many(
+                certain,
+                "product has no lead_time_sd: it is",
+                "products have no lead_time_sd: they are",
+            )
+            + " taken to be on time."
+        )
     elif certain:
-        told.append(f"The lead time of {certain:,} products is taken to have a standard deviation "
-                    f"of {policy.lead_time_sd:g} days.")  # fmt: skip
+        told.append(f"The lead time of {many(certain, 'product')} is taken to have a standard "
+                    f"deviation of {_days(policy.lead_time_sd)}.")  # fmt: skip
     if not known.has("on_order"):
         told.append("Nothing is taken to be on order: no product has on_order.")
     if policy.service == "cost" or policy.order_cost is not None:
         told.append(f"Keeping a unit for a year costs {policy.holding_share:.0%} of its cost.")
     return tuple(told)
+
+
+def _days(number: float | None) -> str:
+    return f"{number:g} {'day' if number == 1 else 'days'}"
 
 
 def _summary(known: Evidence, rows: pl.DataFrame) -> dict[str, Any]:

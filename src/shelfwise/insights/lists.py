@@ -41,14 +41,15 @@ def merchant_labels(marketing: Section, campaign: Section | None = None) -> pl.D
     """`id` and `custom_label_0` to `custom_label_4` of all products, for a supplemental feed.
 
     Ids stand as they are, since Google looks products up by them. Those of more than 50
-    characters are left out: no product there can have one.
+    characters are left out: no product there can have one. What people have dismissed of a
+    run that is kept has neither the label of its list nor that of its discount.
     """
-    rows = marketing.rows
+    rows = _standing(marketing.rows, "action")
     off = pl.lit(None, pl.Float64).alias("discount")
     if campaign is None:
         rows = rows.with_columns(off)
     else:
-        offered = campaign.rows.select("product_id", "discount")
+        offered = _standing(campaign.rows, "discount").select("product_id", "discount")
         rows = rows.join(offered, on="product_id", how="left", maintain_order="left")
     labels = (
         pl.col("action").replace_strict(LISTS, default=None, return_dtype=pl.String),
@@ -61,6 +62,13 @@ def merchant_labels(marketing: Section, campaign: Section | None = None) -> pl.D
     fits = rows.filter(pl.col("product_id").str.len_chars() <= LONGEST_ID)
     named = dict(zip(LABELS, labels, strict=True))
     return fits.select(pl.col("product_id").alias("id"), **named)
+
+
+def _standing(rows: pl.DataFrame, name: str) -> pl.DataFrame:
+    """The rows, with no value where people have dismissed it."""
+    if "verdict" not in rows.columns:
+        return rows
+    return rows.with_columns(pl.when(pl.col("verdict").ne_missing("dismissed")).then(name))
 
 
 def to_csv(frame: pl.DataFrame, *, raw: bool = False) -> bytes:

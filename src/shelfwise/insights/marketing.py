@@ -18,9 +18,10 @@ from shelfwise.insights.decisions import (
     table,
 )
 from shelfwise.insights.evidence import Evidence
-from shelfwise.insights.inventory import inventory
+from shelfwise.insights.inventory import USUAL as STOCK
+from shelfwise.insights.inventory import StockSettings, stocked
 from shelfwise.insights.sellthrough import posterior
-from shelfwise.insights.wording import days, joined, money, number, percent
+from shelfwise.insights.wording import days, joined, many, money, number, percent
 
 
 class MarketingPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,6 +42,7 @@ class MarketingPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         float, setting("The lower end of an interval of this probability lies above the mean of "
                         "its category.", ge=0.5, le=0.999)
     ] = 0.9  # fmt: skip
+    inventory: StockSettings = STOCK
 
 
 USUAL = MarketingPolicy()
@@ -113,7 +115,7 @@ def marketing(
     """
     policy = checked(policy)
     known = Evidence.of(source, **evidence)
-    shelf = stocked(known)
+    shelf = stocked(known, policy.inventory)
     values = _facts(known, shelf, policy)
     facts = pl.DataFrame(values, strict=False).with_columns(pl.col(pl.Float64).fill_nan(None))
     decided = _decided(facts, shelf, policy)
@@ -129,14 +131,6 @@ def marketing(
         _assumptions(known, rows),
         {action: counts.get(action, 0) for action in LISTS},
     )
-
-
-def stocked(known: Evidence) -> pl.DataFrame:
-    """The rows of `inventory`, in the order of the products; made here if they are not given."""
-    given = known.given.get("inventory")
-    if given is None:
-        return inventory(known).rows
-    return known.of_products(given, *(name for name in given.columns if name != "product_id"))
 
 
 def _facts(known: Evidence, shelf: pl.DataFrame, policy: MarketingPolicy) -> dict[str, Any]:
@@ -300,8 +294,8 @@ def _assumptions(known: Evidence, rows: pl.DataFrame) -> tuple[str, ...]:
     if known.period_days and rows["likely_sell_through"].null_count() < rows.height:
         told.append(f"Sell-through is that of {known.period_days:,.0f} days.")
     if n := rows["category"].null_count():
-        told.append(f"{n:,} products have no category; they are compared with each other.")
+        told.append(f"Products without a category are compared with each other: {n:,}.")
     at_price = rows.filter(pl.col("action") != "clear", pl.col("money_basis") == "price").height
     if at_price:
-        told.append(f"Money of {at_price:,} products is at price: their unit_cost is not known.")
+        told.append(f"Money of {many(at_price, 'product')} is at price: unit_cost is not known.")
     return tuple(told)

@@ -22,8 +22,8 @@ from shelfwise.insights.decisions import (
     table,
 )
 from shelfwise.insights.evidence import Evidence, Floats
-from shelfwise.insights.inventory import USUAL, InventoryPolicy, inventory
-from shelfwise.insights.wording import money
+from shelfwise.insights.inventory import USUAL, StockSettings, inventory
+from shelfwise.insights.wording import many, money
 from shelfwise.sales.reading import collected, opened
 
 Mask = NDArray[np.bool_]
@@ -48,6 +48,7 @@ class OrdersPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         float,
         msgspec.Meta(description="Smallest order, of suppliers that tell none.", ge=0),
     ] | None = None  # fmt: skip
+    inventory: StockSettings = USUAL
 
 
 NO_LIMIT = OrdersPolicy()
@@ -77,7 +78,6 @@ def orders(
     policy: OrdersPolicy = NO_LIMIT,
     *,
     suppliers: Any = None,
-    stock_policy: InventoryPolicy = USUAL,
     **evidence: Any,
 ) -> Section:
     """Order proposals: a row for each product to be ordered, suppliers together.
@@ -88,10 +88,10 @@ def orders(
 
     Args:
         source: What `inventory` gave or takes.
-        policy: See `OrdersPolicy`.
+        policy: See `OrdersPolicy`; its `inventory` counts where the source is no answer of
+            `inventory` yet.
         suppliers: A frame, a file, a table or a list of dicts with supplier and
             min_order_value.
-        stock_policy: Of `inventory`, where the source is not its answer.
         evidence: The same.
 
     Raises:
@@ -99,7 +99,7 @@ def orders(
     """
     policy = checked(policy)
     if not isinstance(source, Section):
-        source = inventory(source, stock_policy, **evidence)
+        source = inventory(source, policy.inventory, **evidence)
     lines = source.rows.filter(pl.col("action") == "reorder")
     lines = _minimum(lines, suppliers, policy)
     cost, stake, minimum = (_floats(lines[n]) for n in ("order_money", "money", "supplier_minimum"))
@@ -143,7 +143,7 @@ def _withheld(source: Section, policy: OrdersPolicy, rows: pl.DataFrame) -> tupl
     told = [one for one in source.withheld if "lead time" in one.why or "snapshot" in one.why]
     if unpriced := rows["order_money"].null_count():
         what = "minimum orders" if policy.cash is None else "minimum orders, orders for the cash"
-        told.append(Withheld(what, f"what {unpriced:,} of the orders cost is not known",
+        told.append(Withheld(what, f"the cost of {many(unpriced, 'order')} is not known",
                              "unit_cost and lead_time_days"))  # fmt: skip
     if rows["supplier_minimum"].null_count():
         told.append(Withheld("whether minimum orders are met", "some suppliers tell none",

@@ -21,6 +21,8 @@ from shelfwise.insights.decisions import (
     table,
 )
 from shelfwise.insights.evidence import Evidence, Floats
+from shelfwise.insights.inventory import USUAL as STOCK
+from shelfwise.insights.inventory import StockSettings
 from shelfwise.insights.roles import (
     LIFECYCLE,
     QUADRANTS,
@@ -29,6 +31,7 @@ from shelfwise.insights.roles import (
     growth_share,
     lives,
 )
+from shelfwise.insights.wording import many
 
 Measure = Literal["revenue", "gross_margin", "units_sold"]
 
@@ -81,6 +84,7 @@ class PortfolioPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     transfer: Annotated[float, msgspec.Meta(description="The share of a delisted product's sales "
         "that other products are assumed to take over; nothing here estimates it.",
         ge=0, le=1)] = 0.0  # fmt: skip
+    inventory: StockSettings = STOCK
 
 
 USUAL = PortfolioPolicy()
@@ -289,8 +293,9 @@ def _summary(
     whole = concentrated(value)
     told = None
     if whole["top"]:
-        told = f"{whole['top']:,} of {known.height:,} products hold {whole['top_share']:.0%} of "
-        told += policy.measure
+        hold = "holds" if whole["top"] == 1 else "hold"
+        told = f"{whole['top']:,} of {many(known.height, 'product')} {hold} "
+        told += f"{whole['top_share']:.0%} of {policy.measure}"
     groups = rows.select("category").with_columns(value=pl.Series(value).fill_nan(None))
     groups = groups.filter(pl.col("category").is_not_null())
     each = [

@@ -17,8 +17,8 @@ from shelfwise.insights.assortment import (
 )
 from shelfwise.insights.decisions import Withheld
 from shelfwise.insights.evidence import Evidence, Floats
-from shelfwise.insights.inventory import inventory
-from shelfwise.insights.wording import money
+from shelfwise.insights.inventory import InventoryPolicy, stocked
+from shelfwise.insights.wording import counted, money
 
 if TYPE_CHECKING:
     from shelfwise.insights.portfolio import PortfolioPolicy
@@ -143,7 +143,7 @@ def lives(
                      "falls", "order lines")
         )  # fmt: skip
     facts = known.of_products(known.trends, "trend", "weeks", "growth").with_columns(
-        pl.Series("dead", _dead(bare)),
+        pl.Series("dead", _dead(bare, policy.inventory)),
         pl.Series("discontinued", known.truth("discontinued")),
         pl.Series("on_sale", on_sale).fill_nan(None),
         last=known.text("last_sale"),
@@ -156,9 +156,9 @@ def lives(
         pl.when(pl.col("discontinued")).then(pl.lit("declared discontinued"))
         .when(pl.col("stage") == "end_of_life").then(_unsold())
         .when(pl.col("stage") == "introduction")
-        .then(pl.format("on sale for {} weeks", pl.col("on_sale").floor().cast(pl.Int64)))
+        .then(pl.format("on sale for {}", counted(pl.col("on_sale").floor(), "week")))
         .when(pl.col("stage") == "mature")
-        .then(pl.format("flat for {} weeks", pl.col("weeks")))
+        .then(pl.format("flat for {}", counted(pl.col("weeks"), "week")))
         .when(pl.col("stage").is_in(["growth", "decline"])).then(_moves())
     )  # fmt: skip
     facts = facts.with_columns(stage=stage)
@@ -185,11 +185,11 @@ def _without_forecasts(known: Evidence) -> Evidence:
     return replace(known, given={**known.given, "forecast": pl.DataFrame(schema=nothing)})
 
 
-def _dead(bare: Evidence) -> NDArray[np.bool_]:
+def _dead(bare: Evidence, policy: InventoryPolicy) -> NDArray[np.bool_]:
     """Which products are dead stock, by the rule of the inventory."""
     if bare.weeks is None:
         return np.zeros(bare.height, dtype=bool)
-    found = inventory(bare).rows["dead"]
+    found = stocked(bare, policy)["dead"]
     return np.asarray(found.fill_null(False).to_numpy(), dtype=bool)
 
 

@@ -1,5 +1,6 @@
 """The questions that decisions answer, declared once: every surface asks them through here."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -133,6 +134,7 @@ def decide(
         known = [name for name, question in QUESTIONS.items() if not question.compares]
         raise InputError(f"There is no section {excerpt(section)}.", f"It is {', '.join(known)}.")
     tables = {name: given.pop(name) for name in asked.tables if name in given}
+    plain: Any = policy
     if isinstance(policy, msgspec.Struct):
-        policy = msgspec.structs.asdict(policy)
-    return asked.answer(Evidence.of(source, **given), policy, **tables)
+        plain = msgspec.to_builtins(policy, builtin_types=(dt.date,))
+    return asked.answer(Evidence.of(source, **given), plain, **tables)

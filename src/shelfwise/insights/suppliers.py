@@ -23,7 +23,10 @@ from shelfwise.insights.cards import (
 from shelfwise.insights.decisions import DECISION, Quantity, Section, Withheld, checked, table
 from shelfwise.insights.deliveries import Receipts, read_receipts
 from shelfwise.insights.evidence import Evidence
+from shelfwise.insights.inventory import USUAL as STOCK
+from shelfwise.insights.inventory import StockSettings
 from shelfwise.insights.shrinkage import FEWEST
+from shelfwise.insights.wording import many
 from shelfwise.pipeline.dates import Order
 
 LISTED = 3
@@ -61,6 +64,7 @@ class SuppliersPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: Annotated[
         int, msgspec.Meta(ge=0, le=2**63 - 1, description="The same seed gives the same draws.")
     ] = 42
+    inventory: StockSettings = STOCK
 
 
 USUAL = SuppliersPolicy()
@@ -182,7 +186,7 @@ def suppliers(
     policy = checked(policy)
     known = Evidence.of(source, **evidence)
     read = None if receipts is None else read_receipts(receipts, known.ids, known.as_of, dates)
-    products = by_product(known)
+    products = by_product(known, policy.inventory)
     delivering = set() if read is None else set(read.rows["supplier"])
     names = sorted(set(products["supplier"].drop_nulls()) | delivering)
     if len(names) < FEWEST:
@@ -246,15 +250,15 @@ def _alone(row: dict[str, Any]) -> str:
 def _late(row: dict[str, Any], policy: SuppliersPolicy) -> str:
     missed = row["promises"] - row["otif_hits"]
     text = (
-        f"{missed:,} of {row['promises']:,} deliveries came late or short: on time and in full "
-        f"{row['otif']:.0%} ({row['otif_low']:.0%} to {row['otif_high']:.0%}), the target is "
-        f"{policy.otif_target:.0%}."
+        f"{missed:,} of {many(row['promises'], 'delivery', 'deliveries')} came late or "
+        f"short: on time and in full {row['otif']:.0%} ({row['otif_low']:.0%} to "
+        f"{row['otif_high']:.0%}), the target is {policy.otif_target:.0%}."
     )
     if row["days_late"] is not None:
-        text += f" Late ones came {row['days_late']:.0f} days late on average."
+        text += f" Late ones came {many(round(row['days_late']), 'day')} late on average."
     planned, took = row["lead_time_planned"], row["lead_time"]
     if planned is not None and took is not None and took > planned + 1:
-        text += f" Plan with {took:.0f} days of lead time instead of {planned:.0f}."
+        text += f" Plan with {many(round(took), 'day')} of lead time instead of {planned:.0f}."
     return text
 
 
@@ -269,8 +273,9 @@ def _withheld(known: Evidence, rows: pl.DataFrame, read: Receipts | None) -> tup
     elif "otif" not in rows.columns:
         count = int((rows["promises"].fill_null(0) > 0).sum())
         told.append(
-            Withheld("OTIF and its places", f"deliveries with a promised day are known of {count} "
-                     "suppliers", f"receipts with promised dates of {FEWEST} suppliers or more")
+            Withheld("OTIF and its places", "deliveries with a promised day are known of "
+                     + many(count, "supplier"),
+                     f"receipts with promised dates of {FEWEST} suppliers or more")
         )  # fmt: skip
     if "score" not in rows.columns:
         told.append(
@@ -286,14 +291,14 @@ def _withheld(known: Evidence, rows: pl.DataFrame, read: Receipts | None) -> tup
     ):
         missing = int((rows[name].is_null() & (rows["products"] > 0)).sum())
         if missing:
-            told.append(Withheld(what, f"it is not known of {missing} suppliers", needs))
+            told.append(Withheld(what, f"it is not known of {many(missing, 'supplier')}", needs))
     return tuple(told)
 
 
 def _assumptions(policy: SuppliersPolicy, read: Receipts | None) -> tuple[str, ...]:
     told = ["Scores, revenue and stock say how our range of theirs sells, not how they perform."]
     if read is not None:
-        grace = f" by more than {policy.grace_days} days" if policy.grace_days else ""
+        grace = f" by more than {many(policy.grace_days, 'day')}" if policy.grace_days else ""
         told.append(
             f"A row of receipts is a line of an order: late if it came after the promised "
             f"day{grace}, in full from {policy.full_share:.0%} of the quantity on; overdue lines "

@@ -3,6 +3,16 @@
 import polars as pl
 
 
+def many(count: int, one: str, several: str = "") -> str:
+    """A number with its noun, and its verb where there is one.
+
+    Example:
+        >>> many(1, "product"), many(1200, "product"), many(1, "product has", "products have")
+        ('1 product', '1,200 products', '1 product has')
+    """
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
 def number(value: pl.Expr) -> pl.Expr:
     """Up to one decimal, none where it is 0, with commas between thousands.
 
@@ -55,9 +65,19 @@ def days(value: pl.Expr) -> pl.Expr:
         >>> pl.DataFrame({"n": [1.9, 3]}).select(days(pl.col("n")))["n"].to_list()
         ['1 day', '3 days']
     """
-    whole = value.floor().cast(pl.Int64)
-    word = pl.when(whole == 1).then(pl.lit("day")).otherwise(pl.lit("days"))
-    return pl.format("{} {}", whole, word).alias("n")
+    return counted(value.floor(), "day")
+
+
+def counted(value: pl.Expr, one: str) -> pl.Expr:
+    """A whole number, rounded, with its noun.
+
+    Example:
+        >>> pl.DataFrame({"n": [1.2, 3000]}).select(counted(pl.col("n"), "week"))["n"].to_list()
+        ['1 week', '3,000 weeks']
+    """
+    whole = value.round(0).cast(pl.Int64)
+    word = pl.when(whole == 1).then(pl.lit(one)).otherwise(pl.lit(f"{one}s"))
+    return pl.format("{} {}", number(whole), word).alias("n")
 
 
 def joined(*parts: pl.Expr) -> pl.Expr:

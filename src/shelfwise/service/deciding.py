@@ -6,11 +6,14 @@ import msgspec
 from flask import Blueprint, Response
 
 from shelfwise.insights.sections import QUESTIONS, Question
+from shelfwise.service import download
 from shelfwise.service.asking import OneSource
-from shelfwise.service.contract import BAD_BODY, body_as, endpoint, json_body
-from shelfwise.service.derived import NO_RUN, QUEUED, start
+from shelfwise.service.contract import BAD_BODY, body_as, endpoint, json_body, query
+from shelfwise.service.derived import NO_RUN, NO_TABLE, QUEUED, start
+from shelfwise.service.kept import store
 
 api = Blueprint("deciding", __name__)
+LABELED = ("campaign", "marketing")
 RunId = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$", description="The run to "
                   "compare with.")]  # fmt: skip
 
@@ -48,6 +51,31 @@ def _declare(question: Question) -> None:
         errors=BAD_BODY | NO_RUN,
         idempotent=True,
     )(decide)  # fmt: skip
+
+
+@endpoint(
+    api, "GET", "/v1/runs/{run_id}/labels.csv",
+    scope="read",
+    summary="Custom labels of all products, as a supplemental feed for Google Merchant Center.",
+    description="custom_label_0 to 4: list, tier, stock, trend, and the discount of the campaign "
+    "where somebody has made one. It takes marketing of the run; what people have dismissed has "
+    "no label.",
+    answers={"200": {"description": "id and its labels; a row a product.",
+                     "content": {"text/csv": download.BINARY}}},
+    errors=NO_TABLE,
+)  # fmt: skip
+def get_labels(run_id: str) -> Response:
+    """The labels of a run's products."""
+    query()
+    run = store().runs.get(run_id)
+    beside = [one.sha256 for one in store().derived.all(run) if one.name in LABELED]
+    etag = download.etag_of(run, *beside, store().decisions.state())
+    if download.is_known(etag):
+        return download.cached(Response(status=304), etag)
+    rows = store().labels(run.id).lazy()
+    # Google looks products up by their ids: they stand as they are.
+    file = download.attachment(rows, run, "csv", {"limit": None, "raw": "1"}, "labels")
+    return download.cached(file, etag)
 
 
 for _question in QUESTIONS.values():

@@ -24,6 +24,7 @@ except ModuleNotFoundError as error:
     ) from error
 from shelfwise.drift import MetricDrift, Training, drift
 from shelfwise.insights.decisions import Section, Withheld
+from shelfwise.insights.lists import merchant_labels
 from shelfwise.insights.sections import QUESTIONS
 from shelfwise.settings import Settings, load_settings
 
@@ -108,6 +109,16 @@ class Store:
             tuple(Withheld(**one) for one in about["withheld"]),
             tuple(about["assumptions"]), about["summary"],
         )  # fmt: skip
+
+    def labels(self, run_id: str) -> pl.DataFrame:
+        """Custom labels for Google of a run's marketing, and of its campaign if it was made.
+
+        Raises NotFoundError where nobody made marketing of it.
+        """
+        lists = self.section(run_id, "marketing")
+        made = {one.name for one in self.derived.all(run_id)}
+        offers = self.section(run_id, "campaign") if "campaign" in made else None
+        return merchant_labels(lists, offers)
 
     def answered(self, run: Run, made: Derived) -> pl.LazyFrame:
         """The rows of a table; where it proposes actions, with what people have answered."""

@@ -186,6 +186,11 @@ class DerivedTables:
         progress: Callable[[float], None] | None,
     ) -> list[Derived]:
         question = QUESTIONS[kind]
+        policy = dict(policy or {})
+        if kind == "orders" and "inventory" not in policy:
+            # Orders are those of the inventory that people have seen.
+            kept = next((one for one in self.all(run) if one.name == "inventory"), None)
+            policy |= {} if kept is None else {"inventory": kept.about.get("policy", {})}
         question.settings(policy)  # What is wrong with it is said before anything is made.
         if self._runs.has_weeks(run):
             there = {table.name for table in self.all(run)}
@@ -196,7 +201,7 @@ class DerivedTables:
         compared = self._before(run, since) if question.compares else []
         before = [self.evidence(one) for one in compared]
         section = question.answer(self.evidence(run), policy, since=before, **tables)
-        about = section.to_dict() | {"policy": dict(policy or {}), "given": sorted(tables)}
+        about = section.to_dict() | {"policy": policy, "given": sorted(tables)}
         del about["rows"]
         if compared:
             about["since"] = compared[-1].id
