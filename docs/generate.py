@@ -302,7 +302,7 @@ def _question(question: Question) -> str:
     defaults = msgspec.to_builtins(question.policy())
     about = msgspec.json.schema(question.policy)["$defs"][question.policy.__name__]["properties"]
     settings = [
-        (code(name), _default(value), about[name].get("description", ""))
+        (code(name), code(json.dumps(value)), about[name].get("description", ""))
         for name, value in defaults.items()
     ]
     beside = ", ".join(map(code, question.tables))
@@ -315,10 +315,6 @@ Settings, for `--policy`, `--set` and `policy` over HTTP:
 
 {table(("Setting", "Default", "Meaning"), settings)}
 """
-
-
-def _default(value: object) -> str:
-    return "see inventory" if value and isinstance(value, dict) else code(json.dumps(value))
 
 
 def _shown(value: object) -> str:

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from shelfwise.insights import stocking as s
-from shelfwise.sales.forecasting import quantile
+from shelfwise.sales.lead_time import quantile
 
 
 def test_the_economic_order_quantity_is_that_of_snyder_and_shen() -> None:

@@ -17,7 +17,8 @@ from shelfwise.sales import forecasting as module
 from shelfwise.sales import weekly as counted
 from shelfwise.sales import weeks
 from shelfwise.sales.evaluation import evaluate
-from shelfwise.sales.forecasting import demand_class, forecast, quantile, quantiles, spread
+from shelfwise.sales.forecasting import demand_class, forecast, spread
+from shelfwise.sales.lead_time import quantile, quantiles
 from shelfwise.sales.reading import collected
 
 

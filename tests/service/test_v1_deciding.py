@@ -127,7 +127,7 @@ def test_settings_of_stock_count_in_every_section_that_rests_on_it(
     rows = decided(working, run, "inventory", {"policy": settings})
     for name in ("lead_time_demand", "service_level", "safety_stock"):
         assert {row[name] for row in rows} != {row[name] for row in plain.values()}, name
-    # Orders are those of the inventory that was seen; or of settings of their own, within the cash.
+    # Orders are those of the inventory that was seen, or of settings of their own.
     seen = {row["product_id"]: row["order_quantity"] for row in rows if row["action"] == "reorder"}
     ordered = decided(working, run, "orders", {})
     assert {row["product_id"]: row["order_quantity"] for row in ordered} == seen

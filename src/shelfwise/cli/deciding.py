@@ -328,7 +328,7 @@ def _show_action(action: str | None, rows: Any, shown: int) -> None:
         grid.add_row(
             Text(str(row[what])),
             "" if row["amount"] is None else f"{row['amount']:,.0f}",
-            "" if row["date"] is None else f"{row['date']:%d %b}",
+            "" if row["date"] is None else f"{row['date']:%-d %b %Y}",
             "" if row["money"] is None else f"{row['money']:,.0f}",
             Text(row["reason"] or ""),
         )

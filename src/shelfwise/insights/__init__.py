@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from shelfwise.insights.changes import ChangesPolicy, compare
     from shelfwise.insights.confidence import ConfidencePolicy
     from shelfwise.insights.evidence import Evidence
-    from shelfwise.insights.inventory import InventoryPolicy
     from shelfwise.insights.marketing import MarketingPolicy
     from shelfwise.insights.orders import OrdersPolicy
     from shelfwise.insights.portfolio import PortfolioPolicy, delisting
     from shelfwise.insights.sections import decide
+    from shelfwise.insights.stock_policy import InventoryPolicy
     from shelfwise.insights.suppliers import SuppliersPolicy
 
 __all__ = [
@@ -44,7 +44,7 @@ _LATER = {
     "ChangesPolicy": "changes",
     "ConfidencePolicy": "confidence",
     "Evidence": "evidence",
-    "InventoryPolicy": "inventory",
+    "InventoryPolicy": "stock_policy",
     "MarketingPolicy": "marketing",
     "OrdersPolicy": "orders",
     "PortfolioPolicy": "portfolio",

@@ -12,6 +12,7 @@ from threading import local
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -122,9 +123,10 @@ class Ranker:
             keys[part] = score
         keys <<= self.bits
         keys |= self.rows
-        keys.sort()
-        np.bitwise_and(keys, (np.uint64(1) << self.bits) - np.uint64(1), out=rows)
-        keys >>= self.bits
+        # Polars sorts them in less than half of NumPy's time.
+        ordered = pl.Series(keys).sort(multithreaded=False).to_numpy()
+        np.bitwise_and(ordered, (np.uint64(1) << self.bits) - np.uint64(1), out=rows)
+        np.right_shift(ordered, self.bits, out=keys)
         places = self.places
         tied = np.flatnonzero(keys[1:] == keys[:-1])
         if tied.size:

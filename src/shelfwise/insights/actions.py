@@ -1,7 +1,7 @@
 """The action for the stock of each product: amount, date, money, confidence, reason in words."""
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -9,18 +9,16 @@ import polars as pl
 from shelfwise.insights.evidence import Evidence
 from shelfwise.insights.reordering import FARTHEST
 from shelfwise.insights.snapshot import snapshot
+from shelfwise.insights.stock_policy import InventoryPolicy
 from shelfwise.insights.stocking import NOTHING
 from shelfwise.insights.wording import counted, joined, money, number
-
-if TYPE_CHECKING:
-    from shelfwise.insights.inventory import InventoryPolicy
 
 SEASONAL = 1.5
 """The season is named where last year's weeks sold so many times more, or less, than expected."""
 
 
 def decided(
-    known: Evidence, policy: "InventoryPolicy", values: dict[str, Any], dated: bool
+    known: Evidence, policy: InventoryPolicy, values: dict[str, Any], dated: bool
 ) -> dict[str, Any]:
     """The columns of the decision, and those that only products to be ordered have.
 
@@ -39,7 +37,7 @@ def decided(
     return dict(zip(made.columns, made.iter_columns(), strict=True))
 
 
-def _dated(frame: pl.DataFrame, as_of: dt.date, policy: "InventoryPolicy") -> pl.DataFrame:
+def _dated(frame: pl.DataFrame, as_of: dt.date, policy: InventoryPolicy) -> pl.DataFrame:
     sells = pl.col("daily_demand") > NOTHING
     out = (pl.col("stock") <= 0) & (pl.col("on_order") <= 0)
     # Without a lead time nobody knows how much to order; that it is needed is plain.
@@ -85,7 +83,7 @@ def _chosen(name: str, reorder: pl.Expr, over: pl.Expr, whole: pl.Expr) -> pl.Ex
     )  # fmt: skip
 
 
-def _reasons(as_of: dt.date, policy: "InventoryPolicy") -> pl.Expr:
+def _reasons(as_of: dt.date, policy: InventoryPolicy) -> pl.Expr:
     """Why, in words; for products without an action, what keeps it from being told."""
     empty = pl.col("stock") <= 0
     after, rate = _date("runs_out", as_of), number(7 * pl.col("daily_demand"))

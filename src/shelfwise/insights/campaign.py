@@ -26,9 +26,8 @@ from shelfwise.insights.decisions import (
 )
 from shelfwise.insights.evidence import Evidence
 from shelfwise.insights.exclusions import left_out
-from shelfwise.insights.inventory import stocked
+from shelfwise.insights.offers import offered_facts, offers_of, sureness
 from shelfwise.insights.wording import many, money, number
-from shelfwise.sales.prices import LEVEL
 
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -166,11 +165,11 @@ def campaign(
     policy = checked(policy)
     known = Evidence.of(source, **evidence)
     start = policy.start or known.as_of + dt.timedelta(days=1)
-    facts = _facts(known, policy)
+    facts = offered_facts(known, policy)
     groups, limits = _limits(facts["category"], policy)
     shut = left_out(known, facts, policy, start)
     discounts = np.array(sorted(set(policy.discounts)))
-    offers = _offered(facts, discounts, policy)
+    offers = offers_of(facts, discounts, policy)
     allowed = shut.is_null().to_numpy()[:, None] & offers["floor"]
     items, at = np.nonzero(allowed)
     choice = choose(
@@ -193,52 +192,6 @@ def campaign(
         _assumptions(rows, policy),
         _summary(rows, choice, policy, start) if possible else {},
     )
-
-
-def _facts(known: Evidence, policy: CampaignPolicy) -> dict[str, Any]:
-    """What an offer is computed from, for each product."""
-    rows = stocked(known)
-    stock, on_order, daily = (
-        rows[name].fill_null(np.nan).to_numpy() for name in ("stock", "on_order", "daily_demand")
-    )
-    names = ("elasticity", "low", "high")
-    response = known.of_products(known.elasticities, *names).cast(pl.Float64).fill_null(np.nan)
-    slope, low, high = (response[name].to_numpy() for name in names)
-    if policy.assumed_uplift is None:
-        assumed = np.nan
-    else:
-        assumed = np.log1p(policy.assumed_uplift) / np.log1p(-max(policy.discounts))
-    return {
-        "product_id": known.products["product_id"],
-        "name": known.text("name"),
-        "category": known.text("category"),
-        "price": known.number("price"),
-        "unit_cost": known.number("unit_cost"),
-        "available": stock + np.nan_to_num(on_order),
-        "base_units": daily * policy.days,
-        "elasticity": slope,
-        "deviation": (high - low) / (2 * LEVEL),
-        "response": np.where(np.isnan(slope), assumed, slope),
-    }
-
-
-def _offered(facts: dict[str, Any], discounts: Floats, policy: CampaignPolicy) -> dict[str, Any]:
-    """Products x discounts: units, cost, profit, and whether the margin floor is kept."""
-    price, cost, base, available, slope = (
-        facts[name][:, None]
-        for name in ("price", "unit_cost", "base_units", "available", "response")
-    )
-    lower = price * (1 - discounts)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        wanted = base * (1 - discounts) ** slope
-        units = np.minimum(wanted, available)
-        return {
-            "units": units,
-            "short": wanted > available,
-            "cost": units * price * discounts + policy.fixed_cost,
-            "profit": units * (lower - cost) - base * (price - cost) - policy.fixed_cost,
-            "floor": lower - cost >= policy.margin_floor * lower,
-        }
 
 
 def _limits(category: pl.Series, policy: CampaignPolicy) -> tuple[Any, Limits]:
@@ -278,7 +231,7 @@ def _taken(
         },
         strict=False,
     )  # fmt: skip
-    sure = pl.Series("sure", _confidence(facts, frame))
+    sure = pl.Series("sure", sureness(facts, frame))
     frame = frame.with_columns(sure).with_columns(pl.col(pl.Float64).fill_nan(None))
     return frame.with_columns(assumed=pl.col("elasticity").is_null())
 
@@ -334,23 +287,6 @@ def _rests(policy: CampaignPolicy) -> pl.Expr:
     off, more = 100 * max(policy.discounts), 100 * policy.assumed_uplift
     mine = f"rests on your assumption that {off:g} % off sells {more:g} % more"
     return pl.when("assumed").then(pl.lit(mine)).otherwise(known)
-
-
-def _confidence(facts: dict[str, Any], frame: pl.DataFrame) -> Floats:
-    """How probable it is that the product adds margin, with the elasticity's uncertainty.
-
-    The profit is above 0 where at least `needed` units are sold, and that is where the
-    elasticity is below some value. Nothing is known of an assumed uplift.
-    """
-    from scipy.special import ndtr
-
-    unit, base = facts["unit_cost"], facts["base_units"]
-    units, profit, now, off = (frame[n].to_numpy() for n in ("units", "profit", "now", "off"))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        needed = units - profit / (now - unit)
-        most = np.log(needed / base) / np.log1p(-off)
-        sure: Floats = ndtr((most - facts["elasticity"]) / facts["deviation"])
-    return sure
 
 
 def _withheld(facts: dict[str, Any], shut: pl.Series) -> Withheld:

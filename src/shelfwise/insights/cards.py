@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from shelfwise.insights.deliveries import Receipts, by_supplier
 from shelfwise.insights.evidence import Evidence
-from shelfwise.insights.inventory import InventoryPolicy, stocked
+from shelfwise.insights.inventory import stocked
 from shelfwise.insights.shrinkage import (
     FEWEST,
     Shares,
     places,
     within_variance,
 )
+from shelfwise.insights.stock_policy import InventoryPolicy
 from shelfwise.sales.prices import LEVEL, normal_normal
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-def by_product(known: Evidence, policy: InventoryPolicy) -> pl.DataFrame:
+def by_product(known: Evidence, policy: InventoryPolicy | None) -> pl.DataFrame:
     """What is asked of each product, with the money in its stock from inventory."""
     held = stocked(known, policy)
     sold, stock = known.number("units_sold"), known.number("stock")

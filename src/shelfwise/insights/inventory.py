@@ -1,8 +1,7 @@
 """inventory(): what to reorder, how much and by when; what to clear; what stock earns and risks."""
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import msgspec
 import numpy as np
 import polars as pl
 
@@ -16,104 +15,15 @@ from shelfwise.insights.decisions import (
     Section,
     Withheld,
     checked,
-    setting,
     table,
 )
 from shelfwise.insights.deliveries import Receipts, read_receipts
 from shelfwise.insights.evidence import Evidence
 from shelfwise.insights.reordering import ordering, surplus
 from shelfwise.insights.shelf import demand, rate_of_the_period, worth
+from shelfwise.insights.stock_policy import USUAL, InventoryPolicy
 from shelfwise.insights.wording import many
 
-
-class InventoryPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What stock is held for, and when there is too much of it."""
-
-    review_days: Annotated[
-        float, setting("Days between two looks at what to order.", ge=0, le=365)
-    ] = 7.0
-    lead_time_days: (
-        Annotated[
-            float,
-            setting(
-                "Days from order to receipt, where a product has none.",
-                ge=0,
-                le=3650,
-            ),
-        ]
-        | None
-    ) = None
-    lead_time_sd: (
-        Annotated[
-            float,
-            setting(
-                "Standard deviation of the lead time in days, where a product has none.",
-                ge=0,
-                le=3650,
-            ),
-        ]
-        | None
-    ) = None
-    service: Annotated[
-        Literal["class", "cost"],
-        setting(
-            "Where the service level comes from: the ABC class, or what a missing unit and a unit "
-            "kept cost."
-        ),
-    ] = "class"
-    service_a: Annotated[float, setting("Service level of class A.", ge=0.5, le=0.999)] = 0.98
-    service_b: Annotated[float, setting("Service level of class B.", ge=0.5, le=0.999)] = 0.95
-    service_c: Annotated[
-        float, setting("Service level of class C, and of what has no class.", ge=0.5, le=0.999)
-    ] = 0.90
-    holding_share: Annotated[
-        float, setting("What a unit kept for a year costs, as a share of its cost.", gt=0, le=5)
-    ] = 0.25
-    order_cost: (
-        Annotated[
-            float,
-            setting(
-                "What ordering a product costs, however many units; then orders are at least the "
-                "economic quantity.",
-                ge=0,
-            ),
-        ]
-        | None
-    ) = None
-    overstock_days: Annotated[
-        float,
-        setting(
-            "What stock is more than enough for is counted over so many days, or over lead time "
-            "and review where they are longer.",
-            gt=0,
-            le=3650,
-        ),
-    ] = 91.0
-    overstock_level: Annotated[
-        float,
-        setting(
-            "How probable it is that the units called too much are not sold in these days.",
-            ge=0.5,
-            le=0.999,
-        ),
-    ] = 0.95
-    dead_days: Annotated[
-        float, setting("Stock is dead after so many days without a sale, at the earliest.", gt=0)
-    ] = 180.0
-    dead_chance: Annotated[
-        float, setting("And only if so long a silence was less probable than this.", gt=0, lt=1)
-    ] = 0.05
-    new_days: Annotated[float, setting(
-        "A product first sold less than so many days ago is watched, and nothing else.",
-        ge=0)] = 91.0  # fmt: skip
-
-
-USUAL = InventoryPolicy()
-StockSettings = Annotated[
-    InventoryPolicy,
-    setting("How stock is judged and orders are sized: settings of inventory."),
-]
-"""A setting of all questions that rest on what inventory says."""
 SNYDER = "L. Snyder, Z.-J. Shen 2019, Fundamentals of Supply Chain Theory"
 CHOPRA = "S. Chopra, P. Meindl, Supply Chain Management"
 COVERED = "lead_time_days + review_days"
@@ -248,14 +158,11 @@ def inventory(
     )
 
 
-def stocked(known: Evidence, policy: InventoryPolicy = USUAL) -> pl.DataFrame:
-    """The rows of `inventory`, in the order of the products.
-
-    Those that are given count, unless somebody asks for other settings than the usual ones.
-    """
+def stocked(known: Evidence, policy: InventoryPolicy | None = None) -> pl.DataFrame:
+    """The rows of `inventory`, in the order of the products; those given, without a policy."""
     given = known.given.get("inventory")
-    if given is None or policy != USUAL:
-        return inventory(known, policy).rows
+    if given is None or policy is not None:
+        return inventory(known, policy or USUAL).rows
     return known.of_products(given, *(name for name in given.columns if name != "product_id"))
 
 
@@ -393,8 +300,10 @@ def _days(number: float | None) -> str:
 def _summary(known: Evidence, rows: pl.DataFrame) -> dict[str, Any]:
     """The few figures of the whole."""
     counts = dict(rows.drop_nulls("action").group_by("action").len().sort("action").iter_rows())
-    sums = {n: float(rows[n].sum()) for n in ("stock_money", "overstock_money", "dead_money",
-                                              "order_money", "lost_money")}  # fmt: skip
+    # What no row tells is not nothing.
+    sums = {n: float(rows[n].sum()) if rows[n].count() else None
+            for n in ("stock_money", "overstock_money", "dead_money", "order_money",
+                      "lost_money")}  # fmt: skip
     at_stake = float(rows.filter(action="reorder")["money"].sum())
     at_price = int((rows["stock_basis"] == "price").sum())
     return {"as_of": known.as_of, "products": rows.height, **counts, **sums,

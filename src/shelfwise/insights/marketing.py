@@ -18,9 +18,9 @@ from shelfwise.insights.decisions import (
     table,
 )
 from shelfwise.insights.evidence import Evidence
-from shelfwise.insights.inventory import USUAL as STOCK
-from shelfwise.insights.inventory import StockSettings, stocked
+from shelfwise.insights.inventory import stocked
 from shelfwise.insights.sellthrough import posterior
+from shelfwise.insights.stock_policy import StockSettings
 from shelfwise.insights.wording import days, joined, many, money, number, percent
 
 
@@ -42,7 +42,7 @@ class MarketingPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         float, setting("The lower end of an interval of this probability lies above the mean of "
                         "its category.", ge=0.5, le=0.999)
     ] = 0.9  # fmt: skip
-    inventory: StockSettings = STOCK
+    inventory: StockSettings = None
 
 
 USUAL = MarketingPolicy()

@@ -22,7 +22,8 @@ from shelfwise.insights.decisions import (
     table,
 )
 from shelfwise.insights.evidence import Evidence, Floats
-from shelfwise.insights.inventory import USUAL, StockSettings, inventory
+from shelfwise.insights.inventory import inventory
+from shelfwise.insights.stock_policy import USUAL, StockSettings
 from shelfwise.insights.wording import many, money
 from shelfwise.sales.reading import collected, opened
 
@@ -48,7 +49,7 @@ class OrdersPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         float,
         msgspec.Meta(description="Smallest order, of suppliers that tell none.", ge=0),
     ] | None = None  # fmt: skip
-    inventory: StockSettings = USUAL
+    inventory: StockSettings = None
 
 
 NO_LIMIT = OrdersPolicy()
@@ -99,7 +100,7 @@ def orders(
     """
     policy = checked(policy)
     if not isinstance(source, Section):
-        source = inventory(source, policy.inventory, **evidence)
+        source = inventory(source, policy.inventory or USUAL, **evidence)
     lines = source.rows.filter(pl.col("action") == "reorder")
     lines = _minimum(lines, suppliers, policy)
     cost, stake, minimum = (_floats(lines[n]) for n in ("order_money", "money", "supplier_minimum"))

@@ -21,8 +21,6 @@ from shelfwise.insights.decisions import (
     table,
 )
 from shelfwise.insights.evidence import Evidence, Floats
-from shelfwise.insights.inventory import USUAL as STOCK
-from shelfwise.insights.inventory import StockSettings
 from shelfwise.insights.roles import (
     LIFECYCLE,
     QUADRANTS,
@@ -31,6 +29,7 @@ from shelfwise.insights.roles import (
     growth_share,
     lives,
 )
+from shelfwise.insights.stock_policy import StockSettings
 from shelfwise.insights.wording import many
 
 Measure = Literal["revenue", "gross_margin", "units_sold"]
@@ -84,7 +83,7 @@ class PortfolioPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     transfer: Annotated[float, msgspec.Meta(description="The share of a delisted product's sales "
         "that other products are assumed to take over; nothing here estimates it.",
         ge=0, le=1)] = 0.0  # fmt: skip
-    inventory: StockSettings = STOCK
+    inventory: StockSettings = None
 
 
 USUAL = PortfolioPolicy()

@@ -1,6 +1,6 @@
 """How much to order and by when, and what of the stock is too much."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 from shelfwise.insights import stocking as formulas
 from shelfwise.insights.evidence import Evidence, Floats
 from shelfwise.insights.shelf import Demand
-from shelfwise.sales.forecasting import quantile, variance_over
-
-if TYPE_CHECKING:
-    from shelfwise.insights.inventory import InventoryPolicy
+from shelfwise.insights.stock_policy import InventoryPolicy
+from shelfwise.sales.lead_time import quantile, variance_over
 
 Values = dict[str, Any]
 Mask = NDArray[np.bool_]
@@ -21,7 +19,7 @@ FARTHEST = 3650.0
 """Days; stock for longer than this has no day on which it runs out."""
 
 
-def ordering(known: Evidence, policy: "InventoryPolicy", found: Demand, values: Values) -> Values:
+def ordering(known: Evidence, policy: InventoryPolicy, found: Demand, values: Values) -> Values:
     """Reorder point, risk, quantity and dates; see the formulas of the columns."""
     stock, position = values["stock"], values["stock"] + values["on_order"]
     lead, lead_sd = (
@@ -90,7 +88,7 @@ def _or(given: Floats, otherwise: float | None) -> Floats:
     return given if otherwise is None else np.where(np.isnan(given), otherwise, given)
 
 
-def _levels(known: Evidence, policy: "InventoryPolicy", earns: Floats) -> Floats:
+def _levels(known: Evidence, policy: InventoryPolicy, earns: Floats) -> Floats:
     """The service level of each product."""
     classes = known.text("abc_class")
     level = np.full(known.height, policy.service_c)
@@ -132,7 +130,7 @@ def _after(known: Evidence, days: Floats) -> NDArray[np.datetime64]:
     return np.where(days <= FARTHEST, found, np.datetime64("NaT", "D"))
 
 
-def surplus(known: Evidence, policy: "InventoryPolicy", found: Demand, values: Values) -> Values:
+def surplus(known: Evidence, policy: InventoryPolicy, found: Demand, values: Values) -> Values:
     """Stock that is dead, and stock that is more than is likely to sell."""
     stock, rate = values["stock"], found.rate
     lead = _or(known.number("lead_time_days"), policy.lead_time_days) / 7

@@ -17,7 +17,8 @@ from shelfwise.insights.assortment import (
 )
 from shelfwise.insights.decisions import Withheld
 from shelfwise.insights.evidence import Evidence, Floats
-from shelfwise.insights.inventory import InventoryPolicy, stocked
+from shelfwise.insights.inventory import stocked
+from shelfwise.insights.stock_policy import InventoryPolicy
 from shelfwise.insights.wording import counted, money
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _without_forecasts(known: Evidence) -> Evidence:
     return replace(known, given={**known.given, "forecast": pl.DataFrame(schema=nothing)})
 
 
-def _dead(bare: Evidence, policy: InventoryPolicy) -> NDArray[np.bool_]:
+def _dead(bare: Evidence, policy: InventoryPolicy | None) -> NDArray[np.bool_]:
     """Which products are dead stock, by the rule of the inventory."""
     if bare.weeks is None:
         return np.zeros(bare.height, dtype=bool)

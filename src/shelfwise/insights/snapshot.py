@@ -5,16 +5,12 @@ everything sells more than its stock, in two weeks nearly nothing does. A rule t
 products tells nothing of any of them, and is withheld.
 """
 
-from typing import TYPE_CHECKING
-
 import polars as pl
 
 from shelfwise.insights.decisions import Withheld
 from shelfwise.insights.evidence import Evidence
+from shelfwise.insights.stock_policy import InventoryPolicy
 from shelfwise.insights.wording import joined, number
-
-if TYPE_CHECKING:
-    from shelfwise.insights.inventory import InventoryPolicy
 
 PERIODS = 4
 """A snapshot has too much from so many periods of stock on."""
@@ -27,7 +23,7 @@ TOO_LITTLE = "sells out within the period at its rate"
 TOO_MUCH = "more than four periods of stock"
 
 
-def snapshot(frame: pl.DataFrame, known: Evidence, policy: "InventoryPolicy") -> pl.DataFrame:
+def snapshot(frame: pl.DataFrame, known: Evidence, policy: InventoryPolicy) -> pl.DataFrame:
     """The columns of the decision; `fits` names the rule that fits, also where it is withheld."""
     position, sold = pl.col("stock") + pl.col("on_order"), pl.col("sold")
     surplus = pl.col("stock") - PERIODS * sold
@@ -73,7 +69,7 @@ def snapshot(frame: pl.DataFrame, known: Evidence, policy: "InventoryPolicy") ->
     )  # fmt: skip
 
 
-def _young(known: Evidence, policy: "InventoryPolicy") -> pl.Series:
+def _young(known: Evidence, policy: InventoryPolicy) -> pl.Series:
     """Which products were launched a short time ago."""
     if not known.has("launch_date"):
         return pl.Series("young", [False] * known.height)

@@ -23,9 +23,8 @@ from shelfwise.insights.cards import (
 from shelfwise.insights.decisions import DECISION, Quantity, Section, Withheld, checked, table
 from shelfwise.insights.deliveries import Receipts, read_receipts
 from shelfwise.insights.evidence import Evidence
-from shelfwise.insights.inventory import USUAL as STOCK
-from shelfwise.insights.inventory import StockSettings
 from shelfwise.insights.shrinkage import FEWEST
+from shelfwise.insights.stock_policy import StockSettings
 from shelfwise.insights.wording import many
 from shelfwise.pipeline.dates import Order
 
@@ -64,7 +63,7 @@ class SuppliersPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: Annotated[
         int, msgspec.Meta(ge=0, le=2**63 - 1, description="The same seed gives the same draws.")
     ] = 42
-    inventory: StockSettings = STOCK
+    inventory: StockSettings = None
 
 
 USUAL = SuppliersPolicy()

@@ -7,7 +7,8 @@ from shelfwise.sales.lines import Sold, from_sales
 
 if TYPE_CHECKING:
     from shelfwise.sales.evaluation import Evaluation, evaluate
-    from shelfwise.sales.forecasting import forecast, quantiles
+    from shelfwise.sales.forecasting import forecast
+    from shelfwise.sales.lead_time import quantiles
     from shelfwise.sales.prices import Holdout, elasticity, holdout
     from shelfwise.sales.trending import trends
     from shelfwise.sales.weeks import Weekly, weekly
@@ -35,7 +36,7 @@ _LATER = {
     "evaluate": "evaluation",
     "forecast": "forecasting",
     "holdout": "prices",
-    "quantiles": "forecasting",
+    "quantiles": "lead_time",
     "trends": "trending",
     "weekly": "weeks",
 }

@@ -16,11 +16,10 @@ from shelfwise.sales.forecasting import (
     Progress,
     fitted,
     histories,
-    quantile,
     refuse_horizon,
-    variance_over,
     with_spread,
 )
+from shelfwise.sales.lead_time import quantile, variance_over
 from shelfwise.sales.weeks import weekly
 
 LEVELS = (0.9, 0.95, 0.99)

@@ -6,7 +6,7 @@ that the lines do not cover whole are left out, so that they do not look like a 
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from shelfwise.columns import COLUMN, MONEY, UNITS, Column, plain
 from shelfwise.engines import frames
 from shelfwise.engines.failures import failures, refuse_changed
 from shelfwise.engines.frames import Engine
-from shelfwise.errors import InputError, NoWeekError, excerpt
+from shelfwise.errors import InputError, NoWeekError
 from shelfwise.pipeline.check import explain, is_bad, number_of, refuse_kinds, truth_of
 from shelfwise.pipeline.dates import Order, days
 from shelfwise.sales.lines import (
@@ -30,6 +30,7 @@ from shelfwise.sales.lines import (
     from_sales,
     refuse_centuries,
 )
+from shelfwise.sales.masks import masked
 from shelfwise.sales.reading import LINE, collected, named_columns, opened
 
 PART = 20_000
@@ -49,12 +50,6 @@ IN_WEEKS = (
     Column("in_stock", "boolean", "Whether it could be bought all week.", "masks"),
 )  # fmt: skip
 """The contract of rows that are weeks already."""
-
-OUT_OF_STOCK = (
-    LINE["product_id"],
-    Column("date", "date", "A day without stock.", "masks", required=True, aliases=("day",)),
-)
-"""The contract of days on which products could not be bought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,16 +144,16 @@ def weekly(source: Any, *, out_of_stock: Any = None, **options: Any) -> Weekly:
     if options and isinstance(source, Weekly | Sold):
         raise InputError("The lines are counted already.", "Give the options where they were.")
     if isinstance(source, Weekly):
-        return _masked(source, out_of_stock)
+        return masked(source, out_of_stock)
     if not isinstance(source, Sold):
         with failures(source):
             names = _names(source, options.get("engine"))
             if "week" in names and "date" not in names:
-                return _masked(_of_weeks(source, **options), out_of_stock)
+                return masked(_of_weeks(source, **options), out_of_stock)
         source = from_sales(source, **options)
     with failures(source.products):
         refuse_changed(*source.read_from)
-        found = _masked(_summed(source), out_of_stock)
+        found = masked(_summed(source), out_of_stock)
         refuse_changed(*source.read_from)
         return found
 
@@ -288,44 +283,6 @@ def whole_weeks(traded: list[dt.date], period: tuple[dt.date, dt.date]) -> tuple
             "Weeks run from Monday to Sunday; give more lines.",
         )
     return monday, weeks
-
-
-def _masked(weeks: Weekly, out_of_stock: Any) -> Weekly:
-    """The weeks with days out of stock masked, beside those that were masked before."""
-    if out_of_stock is None:
-        return weeks
-    found = _out_of_stock(out_of_stock, weeks)
-    known = weeks.masked
-    return replace(weeks, masked=found if known is None else pl.concat([known, found]).unique())
-
-
-def _out_of_stock(source: Any, within: Weekly) -> pl.DataFrame:
-    """The weeks of products with a day out of stock; days before and after are left out."""
-    with failures(source):
-        frame = opened(source, None, OUT_OF_STOCK)
-        schema = frame.collect_schema()
-        missing = {column.name for column in OUT_OF_STOCK} - set(schema.names())
-        if missing:
-            raise InputError(
-                f"The days out of stock have no column {min(missing)}.",
-                "They have product_id and date.",
-            )
-        refuse_kinds({column.name: column for column in OUT_OF_STOCK}, schema)
-        text = nw.col("product_id").cast(nw.String).str.strip_chars()
-        given = frame.with_columns(product_id=text, _given=nw.col("date").cast(nw.String))
-        found = collected(days(given, "date"))
-    unknown = ~pl.col("product_id").is_in(within.products["product_id"].to_list())
-    wrong = found.filter(pl.col("date").is_null() | unknown.fill_null(True)).head(1)
-    if wrong.height:
-        row = wrong.row(0, named=True)
-        raise InputError(
-            f"A day out of stock cannot be used: product {excerpt(row['product_id'] or '')}, date "
-            f"{excerpt(row['_given'] or '')}.",
-            "Each row has the id of a product that was sold, and a date such as 2026-03-31.",
-        )
-    week = (pl.col("date") - pl.lit(within.first)).dt.total_days() // 7
-    inside = found.select("product_id", week.alias("week"))
-    return inside.filter(pl.col("week").is_between(0, within.weeks - 1)).unique()
 
 
 def _of_weeks(

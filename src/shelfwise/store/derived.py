@@ -187,7 +187,7 @@ class DerivedTables:
     ) -> list[Derived]:
         question = QUESTIONS[kind]
         policy = dict(policy or {})
-        if kind == "orders" and "inventory" not in policy:
+        if kind == "orders" and policy.get("inventory") is None:
             # Orders are those of the inventory that people have seen.
             kept = next((one for one in self.all(run) if one.name == "inventory"), None)
             policy |= {} if kept is None else {"inventory": kept.about.get("policy", {})}
