@@ -120,6 +120,29 @@ def test_each_setting_of_stock_and_orders_is_reached(
     assert more in (None, other > plain)
 
 
+def test_days_out_of_stock_tell_what_was_lost(call: Callable[..., Any]) -> None:
+    days = sorted({line["date"] for line in LINES})[-4:-1]
+    out = [{"product_id": 100, "date": day} for day in days]
+    pl.DataFrame(out).write_csv("out.csv")
+    pl.DataFrame([line for line in LINES if line["product_id"] != 100 or line["date"] not in days]
+                 ).write_parquet("lines.parquet")  # fmt: skip
+    told = call("decide", "inventory", *SALES, "--out-of-stock", "out.csv", "--all",
+                "--format", "json")  # fmt: skip
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout)
+    rows = {row["product_id"]: row for row in found["rows"]}
+    year = [line["quantity"] for line in LINES if line["product_id"] == 100][-52:]
+    assert rows["100"]["lost_units"] == pytest.approx(3 * sum(year) / 52, rel=0.1)
+    assert rows["101"]["lost_units"] == 0
+    assert not [one for one in found["withheld"] if one["what"] == "lost sales"]
+    assert found["summary"]["lost_money"] > 0
+    refused = call("decide", "orders", *SALES, "--out-of-stock", "out.csv")
+    assert refused.exit_code == 2
+    pl.DataFrame(STOCKED_PRODUCTS).write_csv("products.csv")
+    with pytest.raises(InputError, match="go with order lines"):
+        call("decide", "inventory", "products.csv", "--out-of-stock", "out.csv")
+
+
 def test_packs_and_minimum_orders_come_with_the_products(call: Callable[..., Any]) -> None:
     pl.DataFrame(STOCKED).with_columns(pack_size=12, min_order_qty=5000).write_csv("catalog.csv")
     told = call("decide", "inventory", *SALES, "--format", "json")

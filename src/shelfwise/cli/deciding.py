@@ -79,6 +79,10 @@ def decide(
             "ordered_quantity, received_quantity."
         ),
     ] = None,
+    out_of_stock: Annotated[
+        str | None,
+        typer.Option(help="For inventory: product_id and date of days out of stock."),
+    ] = None,
     suppliers: Annotated[
         str | None, typer.Option(help="For orders: supplier and min_order_value.")
     ] = None,
@@ -118,13 +122,13 @@ def decide(
 
     question = QUESTIONS[section]
     kind = kind_of_output(output, format, mode)
-    inputs = (file, sales, catalog, stock, receipts, suppliers)
+    inputs = (file, sales, catalog, stock, receipts, out_of_stock, suppliers)
     check_rows(output, kind, mode, inputs)
     settings = _settings(policy, set_)
-    asked = (("receipts", receipts), ("suppliers", suppliers))
+    asked = (("receipts", receipts), ("out_of_stock", out_of_stock), ("suppliers", suppliers))
     beside = {name: path for name, path in asked if path}
     if wrong := [name for name in beside if name not in question.tables]:
-        raise typer.BadParameter(f"--{wrong[0]} does not go with {section}.")
+        raise typer.BadParameter(f"--{wrong[0].replace('_', '-')} does not go with {section}.")
     if labels and section not in LABELED:
         raise typer.BadParameter(f"--labels goes with {' and '.join(LABELED)}.")
     check_rows(labels, "csv", "error", inputs)

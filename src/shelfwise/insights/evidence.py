@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -82,6 +82,16 @@ class Evidence:
             given=dict(given or {}),
             model=source.model,
         )
+
+    def without(self, out_of_stock: Any) -> "Evidence":
+        """The same with weeks out of stock masked; what was made of the weeks is made anew.
+
+        Raises InputError where there are no weeks.
+        """
+        if self.weeks is None:
+            raise InputError("Days out of stock go with order lines.", "Leave them out.")
+        masked = weekly(self.weeks, out_of_stock=out_of_stock)
+        return replace(self, weeks=masked, given={})
 
     @property
     def height(self) -> int:

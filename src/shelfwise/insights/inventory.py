@@ -106,6 +106,7 @@ def inventory(
     policy: InventoryPolicy = USUAL,
     *,
     receipts: Any = None,
+    out_of_stock: Any = None,
     **evidence: Any,
 ) -> Section:
     """What to reorder, how much and by when, and what to clear; for each product.
@@ -118,6 +119,8 @@ def inventory(
         source: What `analyze` gave, of order lines best, or evidence.
         policy: See `InventoryPolicy`.
         receipts: Deliveries, see `read_receipts`; those of the period count.
+        out_of_stock: Days on which products could not be bought, see `weekly`: such weeks say
+            nothing of demand, and what was lost in them is told. Forecasts are made anew.
         evidence: Of `Evidence.of`: weeks, as_of, period_days, given.
 
     Raises:
@@ -133,6 +136,8 @@ def inventory(
     """
     policy = checked(policy)
     known = Evidence.of(source, **evidence)
+    if out_of_stock is not None:
+        known = known.without(out_of_stock)
     dated = known.weeks is not None or known.forecasts is not None
     read = None if receipts is None else read_receipts(receipts, known.ids, known.as_of)
     values = worth(known, read)
@@ -231,7 +236,7 @@ def _withheld(
             Withheld(
                 "lost sales",
                 "it is not known when products were out of stock",
-                "days out of stock (weekly(out_of_stock=...))",
+                "out_of_stock: product_id and date of days out of stock",
             )
         )
     if not receipts:

@@ -84,7 +84,7 @@ QUESTIONS = {
     question.name: question
     for question in (
         Question("inventory", "What to reorder, and what to clear?", "InventoryPolicy",
-                 ("forecast",), ("receipts",)),
+                 ("forecast",), ("receipts", "out_of_stock")),
         Question("orders", "What to order from whom, for how much?", "OrdersPolicy",
                  ("forecast",), ("suppliers",)),
         Question("portfolio", "Which part does each product play?", "PortfolioPolicy",
