@@ -6,10 +6,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from doors import DATABASES, LiveDoor, database_of, serving
 from test_v1_jobs import CSV, over, send, upload, written
 from test_v1_runs import get
 
+from doors import DATABASES, LiveDoor, database_of, serving
 from kinds import bargains, sold
 from shelfwise.insights.sections import QUESTIONS
 

@@ -10,7 +10,7 @@ from flask import Response, request
 
 from shelfwise.errors import InputError, NotFoundError, ShelfwiseError, excerpt
 from shelfwise.insights.decisions import Section
-from shelfwise.insights.lists import LABELS, list_of, merchant_labels
+from shelfwise.insights.lists import LABELS, list_of
 from shelfwise.insights.marketing import LISTS
 from shelfwise.insights.sections import QUESTIONS
 from shelfwise.service import download, media
@@ -62,8 +62,7 @@ def campaigns_file(format: str) -> Response:
 def labels_file() -> Response:
     """Custom labels of all products for a supplemental feed; ids stand as they are."""
     some = seen()
-    campaign = _section(some.run, "campaign") if "campaign" in some.derived else None
-    rows = merchant_labels(_section(some.run, "marketing"), campaign)
+    rows = store().labels(some.run.id)
     response = Response(media.write(rows, "csv", raw=True), content_type=media.content_type("csv"))
     name = f"{some.run.as_of}-{some.run.id[:12]}-labels.csv"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -129,7 +128,8 @@ def _page(wrong: str, form: Mapping[str, str]) -> Any:
 
 def _names(kind: str) -> list[str]:
     """The settings, those that are needed most first."""
-    names = [one.name for one in msgspec.structs.fields(QUESTIONS[kind].policy)]
+    fields = msgspec.structs.fields(QUESTIONS[kind].policy)
+    names = [one.name for one in fields if one.name != "inventory"]  # It has a page of its own.
     return [*(one for one in FIRST if one in names), *(one for one in names if one not in FIRST)]
 
 
