@@ -204,5 +204,5 @@ def _keep_runs(kept: Any, paths: Mapping[str, Path]) -> None:
             kept.derived.make(run, name)
         for name, question in QUESTIONS.items():
             since = before if question.compares else None
-            tables = {table: given[table] for table in question.tables}
+            tables = {table: given[table] for table in question.tables if table in given}
             kept.derived.make(run, name, since=since, tables=tables)
