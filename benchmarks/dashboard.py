@@ -90,18 +90,20 @@ def charts(browser: Browser, url: str) -> float:
     return took
 
 
+PAINTED = """() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime"""
+
+
 def sort_click(browser: Browser, url: str) -> float:
-    """Milliseconds from a click on a heading until the new rows are there."""
-    context = browser.new_context()
+    """Milliseconds from the browser leaving for sorted rows until it has painted them."""
+    context = browser.new_context(bypass_csp=True)
     page = context.new_page()
     page.goto(f"{url}/products")
     page.wait_for_load_state("networkidle")
-    start = time.perf_counter()
-    page.get_by_role("link", name="Sort by Revenue").click(no_wait_after=True)
+    page.get_by_role("link", name="Sort by Revenue").click()
     page.locator("th[aria-sort]").filter(has_text="Revenue").wait_for()
-    took = (time.perf_counter() - start) * 1000
+    took = page.wait_for_function(PAINTED).json_value()
     context.close()
-    return took
+    return float(took)
 
 
 def deep_page(url: str, products: int) -> list[float]:

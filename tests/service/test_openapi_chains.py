@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from doors import DATABASES, LIMITS, database_of
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, Phase, settings
 
+from doors import DATABASES, LIMITS, database_of
 from kinds import shop
 from postgresql import Server, drop_database, new_database
 from shelfwise.insights.sections import QUESTIONS
@@ -208,7 +208,7 @@ MAKING = f"{RUN}/(trends|forecast|elasticity|{'|'.join(QUESTIONS)})$"
 CHAINS: dict[str, tuple[str, set[str]]] = {
     "runs": (f"analysis|^(/v1/runs|{RUN}|/v1/history)$", {"get_run", "change_run"}),
     "tables": (f"^(?!{MAKING})(/v1/runs$|{RUN}/)", {"run_rejected", "list_derived"}),
-    "decisions": (f"^(/v1/runs$|{MAKING})", {"decide_suppliers"}),
+    "decisions": (f"^(/v1/runs$|{MAKING})", {"decide_changes"}),
     "models": (f"^(/v1/models|{RUN}$)", {"get_model", "point_alias"}),
     "uploads": ("^/v1/(uploads|jobs|runs$)", {"get_upload", "get_job"}),
     "schedules": ("^/v1/(schedules|jobs)", {"get_schedule", "trigger_schedule"}),
