@@ -33,6 +33,20 @@ def decided(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def app_with(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+    """Makes an application with a store of the test's own and the settings given."""
+    made: list[Flask] = []
+
+    def make(**settings: Any) -> Flask:
+        made.append(app_of(tmp_path, **settings))
+        return made[-1]
+
+    yield make
+    for app in made:
+        close(app)
+
+
+@pytest.fixture
 def client_of() -> Iterator[Callable[..., FlaskClient]]:
     """Makes a test client of an application with the settings given, and no others."""
     made: list[Flask] = []

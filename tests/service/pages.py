@@ -52,11 +52,11 @@ def with_lines(app: Flask, *kinds: str, names: tuple[str, ...] = (), **tables: A
     return run.id
 
 
-def page(client: FlaskClient, path: str, status: int = 200) -> str:
-    """A page, as a browser gets it."""
+def page(client: FlaskClient, path: str, status: int = 200, kind: str = "text/html") -> str:
+    """A page or a file of it, as a browser gets it."""
     with client.get(path) as answer:
         assert answer.status_code == status, (path, answer.status_code, answer.location)
-        assert answer.mimetype == "text/html"
+        assert answer.mimetype == kind
         return str(answer.get_data(as_text=True))
 
 

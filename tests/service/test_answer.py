@@ -7,11 +7,11 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from doors import PATH, PRODUCT, Door, catalogue, products
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doors import PATH, PRODUCT, Door, catalogue, products
 from shelfwise import analyze, answer
 
 LARGE = answer.COLUMNAR_ROWS

@@ -12,9 +12,9 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from doors import LIMITS, PATH, PRODUCT, ClientDoor, Door, LiveDoor, catalogue, products, raw
 from flask.testing import FlaskClient
 
+from doors import LIMITS, PATH, PRODUCT, ClientDoor, Door, LiveDoor, catalogue, products, raw
 from shelfwise.engines.records import KEPT_REJECTED
 from shelfwise.service.media import INCOMING
 

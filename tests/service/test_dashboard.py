@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from pages import HOSTILE, page
 
 from kinds import shop
 from shelfwise import analyze
@@ -17,11 +18,6 @@ from shelfwise.settings import load_settings
 
 KEY = "a-key-of-sixteen-letters"
 TEMPLATES = Path(__file__).parents[2] / "src/shelfwise/service"
-HOSTILE = (
-    "<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "{{7*7}}",
-    "=cmd|' /C calc'!A0", "\u0633\u0645\u0627\u0639\u0627\u062a", "\u8d85\u957f\u7684" * 24,
-    "\u202eabc \N{HEADPHONE}",
-)  # fmt: skip
 App = Callable[..., Flask]
 
 
@@ -48,13 +44,6 @@ def products(names: tuple[str, ...] = HOSTILE) -> list[dict[str, Any]]:
         row["name"] = name
         row["category"] = name[:40]
     return rows
-
-
-def page(client: FlaskClient, path: str, status: int = 200) -> str:
-    with client.get(path) as answer:
-        assert answer.status_code == status, (path, answer.status_code)
-        assert answer.mimetype == "text/html"
-        return str(answer.get_data(as_text=True))
 
 
 def test_without_a_run_the_overview_says_how_to_get_one(app_with: App) -> None:

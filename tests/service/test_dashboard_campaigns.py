@@ -1,50 +1,25 @@
 """Campaigns: a form, the chosen list with what it rests on, and the lists by rule, on a page."""
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from pages import heading, page
 
 from kinds import shop
 from shelfwise import analyze
 from shelfwise.insights.sections import QUESTIONS
-from shelfwise.service import close, create_app, store
+from shelfwise.service import store
 from shelfwise.service.dashboard.texts import text
 from shelfwise.service.kept import jobs
-from shelfwise.settings import load_settings
 from shelfwise.store.runs import Run
 
 KEY = "a-key-of-sixteen-letters"
 BAD = "<img src=x onerror=alert(1)>"
 App = Callable[..., Flask]
-
-
-@pytest.fixture
-def app_with(tmp_path: Path) -> Iterator[App]:
-    """Make an application of its own."""
-    made: list[Flask] = []
-
-    def make(**settings: Any) -> Flask:
-        made.append(create_app(load_settings({}, data_dir=tmp_path / "data", **settings)))
-        return made[-1]
-
-    yield make
-    for app in made:
-        close(app)
-
-
-def page(client: FlaskClient, path: str, status: int = 200) -> str:
-    with client.get(path) as answer:
-        assert answer.status_code == status, (path, answer.status_code)
-        return str(answer.get_data(as_text=True))
-
-
-def title(shown: str) -> str:
-    return re.findall(r"<h1>(.*?)</h1>", shown)[0]
 
 
 def kept(app: Flask, cost: bool = True) -> Run:
@@ -70,7 +45,7 @@ def asked(app: Flask) -> Any:
 
 
 def test_without_a_run_it_says_how_to_get_one(app_with: App) -> None:
-    assert title(page(app_with().test_client(), "/campaigns")) == text("empty.title")
+    assert heading(page(app_with().test_client(), "/campaigns")) == text("empty.title")
 
 
 def test_the_form_has_every_setting_that_the_api_takes(app_with: App) -> None:
@@ -78,7 +53,7 @@ def test_the_form_has_every_setting_that_the_api_takes(app_with: App) -> None:
     kept(app)
     client = app.test_client()
     shown = page(client, "/campaigns")
-    assert title(shown) == text("campaigns.title.none")
+    assert heading(shown) == text("campaigns.title.none")
     for kind, view in (("campaign", "plan"), ("marketing", "feature")):
         if kind == "marketing":
             store(app).derived.make("latest", "marketing")
@@ -115,7 +90,7 @@ def test_a_campaign_is_planned_by_the_form_and_shows_what_it_rests_on(app_with: 
     about = store(app).derived.get(run, "campaign").about
     summary = about["summary"]
     assert summary["products"] == 5
-    assert title(shown).startswith("5 products on offer would add about ")
+    assert heading(shown).startswith("5 products on offer would add about ")
     assert text("campaigns.rests.assumed", share="100%") in shown
     assert text("campaigns.gap.optimal") in shown
     for told in about["assumptions"]:
@@ -125,7 +100,7 @@ def test_a_campaign_is_planned_by_the_form_and_shows_what_it_rests_on(app_with: 
     assert "Tea = 2\n{{7*7}} = 4" in shown
     assert "Left out by you" in shown
     assert BAD not in shown
-    lines = page(client, "/campaigns.csv?view=plan").splitlines()
+    lines = page(client, "/campaigns.csv?view=plan", kind="text/csv").splitlines()
     assert len(lines) == 1 + 5
     assert lines[0].startswith("product_id,name,category,discount,campaign_price,rests_on")
 
@@ -172,7 +147,7 @@ def test_without_costs_it_says_what_is_missing(app_with: App) -> None:
     run = kept(app, cost=False)
     store(app).derived.make(run, "campaign", policy={"assumed_uplift": 0.5})
     shown = page(app.test_client(), "/campaigns")
-    assert title(shown) == text("campaigns.title.withheld")
+    assert heading(shown) == text("campaigns.title.withheld")
     assert "No unit cost is known" in shown
 
 
@@ -185,11 +160,11 @@ def test_the_lists_are_shown_and_exported(app_with: App, view: str) -> None:
     store(app).derived.make(run, "marketing")
     summary = store(app).derived.get(run, "marketing").about["summary"]
     shown = page(client, f"/campaigns?view={view}")
-    assert title(shown) == text(f"campaigns.title.{view}", n=summary[view])
+    assert heading(shown) == text(f"campaigns.title.{view}", n=summary[view])
     assert BAD not in shown
-    lines = page(client, f"/campaigns.csv?view={view}").splitlines()
+    lines = page(client, f"/campaigns.csv?view={view}", kind="text/csv").splitlines()
     assert len(lines) == 1 + summary[view]
-    labels = page(client, "/campaigns/labels.csv").splitlines()
+    labels = page(client, "/campaigns/labels.csv", kind="text/csv").splitlines()
     assert labels[0].startswith("id,custom_label_0")
     assert len(labels) == 1 + 30
 

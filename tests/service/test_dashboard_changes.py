@@ -1,48 +1,22 @@
 """What changed: two runs side by side, on a page."""
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
+from pages import heading, page
 
 from kinds import shop
 from shelfwise import analyze
-from shelfwise.service import close, create_app, store
+from shelfwise.service import store
 from shelfwise.service.dashboard.texts import text
 from shelfwise.service.kept import jobs
-from shelfwise.settings import load_settings
 from shelfwise.store.runs import Run
 
 KEY = "a-key-of-sixteen-letters"
 App = Callable[..., Flask]
-
-
-@pytest.fixture
-def app_with(tmp_path: Path) -> Iterator[App]:
-    """Make an application of its own."""
-    made: list[Flask] = []
-
-    def make(**settings: Any) -> Flask:
-        made.append(create_app(load_settings({}, data_dir=tmp_path / "data", **settings)))
-        return made[-1]
-
-    yield make
-    for app in made:
-        close(app)
-
-
-def page(client: FlaskClient, path: str, status: int = 200) -> str:
-    with client.get(path) as answer:
-        assert answer.status_code == status, (path, answer.status_code)
-        return str(answer.get_data(as_text=True))
-
-
-def title(shown: str) -> str:
-    return re.findall(r"<h1>(.*?)</h1>", shown)[0]
 
 
 def kept(app: Flask, rows: list[dict[str, Any]], period: float | None = 28, **more: Any) -> Run:
@@ -60,11 +34,11 @@ def two(app: Flask, period: float = 28) -> tuple[Run, Run]:
 def test_one_run_alone_says_what_is_missing(app_with: App) -> None:
     app = app_with()
     client = app.test_client()
-    assert title(page(client, "/changes")) == text("empty.title")
+    assert heading(page(client, "/changes")) == text("empty.title")
     kept(app, shop(20))
     kept(app, shop(20), profile="robust")  # Of another kind: nothing to compare with.
     shown = page(client, "/changes")
-    assert title(shown) == text("changes.title.alone")
+    assert heading(shown) == text("changes.title.alone")
     assert 'href="/data"' in shown
 
 
@@ -90,8 +64,8 @@ def test_two_runs_are_compared_by_a_job_and_the_bridge_adds_up(app_with: App) ->
         jobs().cancel(jobs().newest()[0][0].id)
     shown = page(client, "/changes")
     summary = store(app).derived.get(after, "changes").about["summary"]
-    assert title(shown) == text("changes.title", n=summary["really_changed"],
-                                day=re.findall(r"since (.*)", title(shown))[0])  # fmt: skip
+    assert heading(shown) == text("changes.title", n=summary["really_changed"],
+                                day=re.findall(r"since (.*)", heading(shown))[0])  # fmt: skip
     revenue = summary["revenue"]
     causes = sum(revenue[name] for name in ("volume", "price", "mix", "new", "lost"))
     assert revenue["before"] + causes == pytest.approx(revenue["after"])
@@ -106,9 +80,9 @@ def test_two_runs_are_compared_by_a_job_and_the_bridge_adds_up(app_with: App) ->
     assert f'href="/product?id={gone}"' not in shown
     assert f'href="/product?id={new}"' in shown
     assert "gone, brought" in shown
-    told = page(client, "/changes.csv").splitlines()
+    told = page(client, "/changes.csv", kind="text/csv").splitlines()
     assert len(told) == 1 + 40
-    assert title(page(client, f"/changes?since={before.id}")) == title(shown)
+    assert heading(page(client, f"/changes?since={before.id}")) == heading(shown)
     assert 'href="/changes"' in page(client, "/")
 
 
@@ -120,7 +94,7 @@ def test_periods_of_other_lengths_are_not_compared(app_with: App) -> None:
     assert text("changes.lengths", before="28", after="31") in shown
     store(app).derived.make(after, "changes", since=before)
     shown = page(client, "/changes")
-    assert title(shown) == text("changes.title.withheld")
+    assert heading(shown) == text("changes.title.withheld")
     assert "the periods have 31 and 28 days" in shown or "the periods have 28 and 31 days" in shown
     assert 'name="days_apart"' in shown
     store(app).derived.make(after, "changes", since=before, policy={"days_apart": 3})

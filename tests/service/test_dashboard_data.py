@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from pages import heading, page
 from werkzeug.test import EnvironBuilder, TestResponse
 
 from doors import LiveDoor, serving
@@ -25,28 +26,8 @@ KEY = "a-key-of-sixteen-letters"
 App = Callable[..., Flask]
 
 
-@pytest.fixture
-def app_with(tmp_path: Path) -> Iterator[App]:
-    """Make an application of its own."""
-    made: list[Flask] = []
-
-    def make(**settings: Any) -> Flask:
-        made.append(create_app(load_settings({}, data_dir=tmp_path / "data", **settings)))
-        return made[-1]
-
-    yield make
-    for app in made:
-        close(app)
-
-
 def csv(rows: list[dict[str, Any]], **options: Any) -> bytes:
     return pl.DataFrame(rows, strict=False).write_csv(**options).encode()
-
-
-def page(client: FlaskClient, path: str, status: int = 200) -> str:
-    with client.get(path) as answer:
-        assert answer.status_code == status, (path, answer.status_code)
-        return str(answer.get_data(as_text=True))
 
 
 def token(shown: str) -> str:
@@ -64,16 +45,12 @@ def uploaded(client: FlaskClient, body: bytes, name: str = "shop.csv") -> str:
         return str(answer.location)
 
 
-def title(shown: str) -> str:
-    return re.findall(r"<h1>(.*?)</h1>", shown)[0]
-
-
 def test_without_a_run_the_page_asks_for_a_file_and_the_overview_leads_there(
     app_with: App,
 ) -> None:
     client = app_with().test_client()
     shown = page(client, "/data")
-    assert title(shown) == text("data.title.none")
+    assert heading(shown) == text("data.title.none")
     assert 'type="file"' in shown
     assert 'href="/data"' in page(client, "/")
 
@@ -94,7 +71,7 @@ def test_a_file_is_kept_and_shown_as_it_would_be_read(
 ) -> None:
     client = app_with().test_client()
     shown = page(client, uploaded(client, body, name))
-    assert title(shown) == "All 30 rows can be scored"
+    assert heading(shown) == "All 30 rows can be scored"
     assert shop(1)[0]["name"] in shown
     assert name in shown
     assert text("upload.profile.lacks", column="unit_cost") in shown
@@ -105,7 +82,7 @@ def test_what_is_wrong_is_counted_and_repairs_are_proposed(app_with: App) -> Non
     rows[3]["price"], rows[5]["price"], rows[9]["units_sold"] = "12,50", "many", -4
     client = app_with().test_client()
     shown = page(client, uploaded(client, csv(rows)))
-    assert title(shown) == "3 of 40 rows break the rules"
+    assert heading(shown) == "3 of 40 rows break the rules"
     assert "<dt>A repair would mend</dt><dd>1</dd>" in shown
     assert "Row 4</strong> <bdi>price is the text" in shown
     assert re.search(r'name="on_error" value="repair" checked', shown)
@@ -129,14 +106,14 @@ def test_columns_are_recognized_and_can_be_mapped_by_hand(app_with: App) -> None
     client = app_with().test_client()
     place = uploaded(client, csv(rows))
     shown = page(client, place)
-    assert title(shown) == text("upload.title.trouble")
+    assert heading(shown) == text("upload.title.trouble")
     assert text("upload.missing", names="product_id, name") in shown
     given = {"csrf": token(shown), "do": "look", "as": "products", "c0": "product_id",
              "c1": "name", "c2": "price", "c3": "units_sold", "c4": "stock"}  # fmt: skip
     with client.post(place, data=given) as answer:
         assert answer.location == f"{place}?as=products&c0=product_id&c1=name"
         shown = page(client, answer.location)
-    assert title(shown) == "All 30 rows can be scored"
+    assert heading(shown) == "All 30 rows can be scored"
     with client.post(place, data=given | {"c1": "price", "do": "start"}) as answer:
         assert answer.status_code == 422
         assert text("upload.missing", names="name") in answer.get_data(as_text=True)
@@ -156,11 +133,11 @@ def test_order_lines_are_told_from_products(app_with: App) -> None:
     client = app_with().test_client()
     place = uploaded(client, csv(lines()))
     shown = page(client, place)
-    assert title(shown) == "All 90 order lines can be read"
+    assert heading(shown) == "All 90 order lines can be read"
     assert "2026-01-10 – 2026-03-18" in shown
     assert 'name="catalog" type="file"' in shown
     other = page(client, f"{place}?as=products")
-    assert title(other) == text("upload.title.trouble")
+    assert heading(other) == text("upload.title.trouble")
 
 
 @pytest.mark.parametrize(
@@ -249,17 +226,17 @@ def test_what_went_in_and_what_was_refused_is_told_of_a_run(app_with: App) -> No
     rows[4]["units_sold"] = -1
     store(app).runs.save(analyze(rows, on_error="skip", period=28), source="shop.csv")
     shown = page(client, "/data")
-    assert title(shown) == "1 of 40 rows was refused"
+    assert heading(shown) == "1 of 40 rows was refused"
     assert "Row 5" in shown
     assert "units_sold is -1" in shown
     assert "<code>launch_date</code>" in shown
     assert "<code>price</code>" not in shown
-    told = page(client, "/data/rejected.csv")
+    told = page(client, "/data/rejected.csv", kind="text/csv")
     assert told.splitlines()[0] == "row,column,value,reason"
     sold = from_sales(pl.DataFrame(lines()))
     store(app).runs.save(analyze(sold), source="lines.csv")
     shown = page(client, "/data")
-    assert title(shown) == "All 90 order lines count"
+    assert heading(shown) == "All 90 order lines count"
     assert text("data.findings") in shown
     assert "1 line" in shown
 
@@ -309,7 +286,7 @@ def test_a_person_uploads_looks_analyzes_and_comes_to_the_overview(working: Live
     result = followed(working, started.headers["location"], cookie)
     assert result.startswith("/data?run=")
     shown = ask(working, result, cookie).body.decode()
-    assert title(shown) == "1 of 60 rows was refused"
+    assert heading(shown) == "1 of 60 rows was refused"
     assert "Profile robust" in shown
     overview = re.findall(r'class="button primary" href="(/\?run=[^"]+)"', shown)[0]
     shown = ask(working, overview, cookie).body.decode()
@@ -327,7 +304,7 @@ def test_an_analysis_that_fails_says_why_and_leads_back(working: LiveDoor) -> No
     asked = {"csrf": csrf, "do": "start", "as": "products", "on_error": "reject"}
     started = ask(working, place, cookie, **asked)
     shown = followed(working, started.headers["location"], cookie)
-    assert title(shown) == text("analysis.title.failed")
+    assert heading(shown) == text("analysis.title.failed")
     assert "Row 8" in shown
     back = re.findall(r'class="button primary" href="([^"]+)"', shown)[0].replace("&amp;", "&")
     assert back.startswith(f"{place}?as=products&")
@@ -347,6 +324,6 @@ def test_order_lines_with_stock_and_catalogue_are_analyzed(working: LiveDoor) ->
     assert started.status == 303, started.body
     result = followed(working, started.headers["location"], cookie)
     shown = ask(working, result, cookie).body.decode()
-    assert title(shown) == "All 90 order lines count"
+    assert heading(shown) == "All 90 order lines count"
     assert "Profile margin" in shown
     assert "12 products" in shown

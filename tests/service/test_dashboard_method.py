@@ -2,43 +2,21 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
+from pages import page
 
 from kinds import shop
 from shelfwise import analyze
 from shelfwise.metrics import METRICS
 from shelfwise.model import Model
-from shelfwise.service import close, create_app, store
+from shelfwise.service import store
 from shelfwise.service.dashboard.texts import text
-from shelfwise.settings import load_settings
 
 App = Callable[..., Flask]
-
-
-@pytest.fixture
-def app_with(tmp_path: Path) -> Iterator[App]:
-    """Make an application of its own."""
-    made: list[Flask] = []
-
-    def make(**settings: Any) -> Flask:
-        made.append(create_app(load_settings({}, data_dir=tmp_path / "data", **settings)))
-        return made[-1]
-
-    yield make
-    for app in made:
-        close(app)
-
-
-def page(client: FlaskClient, path: str, status: int = 200) -> str:
-    with client.get(path) as answer:
-        assert answer.status_code == status, (path, answer.status_code)
-        return str(answer.get_data(as_text=True))
 
 
 def test_without_a_run_the_formulas_stand_there(app_with: App) -> None:
@@ -68,7 +46,7 @@ def test_a_run_says_its_weights_cuts_and_model(app_with: App, profile: str, tier
     assert "<img src=x" not in shown
     for warning in run.warnings:
         assert warning.code == "relative_scores" or warning.message.split(":")[0] in shown
-    given = json.loads(page(app.test_client(), "/method.json"))
+    given = json.loads(page(app.test_client(), "/method.json", kind="application/json"))
     assert Model.from_parameters(given).id == run.model.id
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 
 import pytest
-from doors import PATH, ClientDoor, Door, LiveDoor
 from flask.testing import FlaskClient
 
+from doors import PATH, ClientDoor, Door, LiveDoor
 from shelfwise.columns import COLUMNS
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import PATH, Answer, ClientDoor
 from flask.testing import FlaskClient
 from test_v1_jobs import BODY, CSV
 
 import shelfwise
+from doors import PATH, Answer, ClientDoor
 from kinds import shop, sold
 from shelfwise.insights.sections import QUESTIONS
 from shelfwise.service.headers import ANSWERED, ASKED, KEY_HEADERS

@@ -11,10 +11,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from doors import PATH, Answer, ClientDoor, Door
 from flask.testing import FlaskClient
 
 import shelfwise
+from doors import PATH, Answer, ClientDoor, Door
 from kinds import shop
 
 FRAME = pl.DataFrame(shop(40))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from doors import PATH, LiveDoor, catalogue, serving
 from test_v1_runs import get, post
 
+from doors import PATH, LiveDoor, catalogue, serving
 from kinds import shop
 
 CEILINGS = {1_000: 5, 100_000: 60, 1_000_000: 450}

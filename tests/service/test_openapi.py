@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import DATABASES, LIMITS, PATH, PROBLEM_KEYS, catalogue, database_of
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
+from doors import DATABASES, LIMITS, PATH, PROBLEM_KEYS, catalogue, database_of
 from shelfwise.columns import COLUMNS
 from shelfwise.metrics import METRICS
 from shelfwise.service import close, create_app

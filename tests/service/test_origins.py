@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from doors import PATH, Answer, ClientDoor, Door, catalogue, serving
 from flask.testing import FlaskClient
 
+from doors import PATH, Answer, ClientDoor, Door, catalogue, serving
 from shelfwise.errors import SettingError
 from shelfwise.settings import load_settings
 

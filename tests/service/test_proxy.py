@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from doors import PATH, Answer, LiveDoor, serving
 from test_v1_runs import get, post
 
+from doors import PATH, Answer, LiveDoor, serving
 from kinds import shop
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import PATH, ClientDoor, Door, LiveDoor, catalogue, environment, serving
 from flask.testing import FlaskClient
 
+from doors import PATH, ClientDoor, Door, LiveDoor, catalogue, environment, serving
 from shelfwise.errors import ModelError, NotFoundError, SettingError
 from shelfwise.service import create_app
 from shelfwise.service.access import FORWARDING, LOOPBACK, OPEN, SCREENS

@@ -14,9 +14,9 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from doors import PRODUCT, LiveDoor, serving
 
 import shelfwise.settings
+from doors import PRODUCT, LiveDoor, serving
 
 SCRIPT = """
 import json, sys, time

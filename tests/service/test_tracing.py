@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import PATH, ClientDoor, environment, serving
 from test_v1_runs import get, post
 
+from doors import PATH, ClientDoor, environment, serving
 from kinds import shop
 from shelfwise import __version__
 from shelfwise.service import close, create_app

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import Answer, ClientDoor, Door, LiveDoor, serving
 from flask.testing import FlaskClient
 from test_v1_jobs import over
 from test_v1_runs import get, post
 
 import postgresql as pg
+from doors import Answer, ClientDoor, Door, LiveDoor, serving
 from kinds import shop
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from doors import DATABASES, LiveDoor, database_of, serving
 from test_v1_jobs import CSV, HOMES, over, send, upload, written
 from test_v1_runs import get
 
 import shelfwise
+from doors import DATABASES, LiveDoor, database_of, serving
 from kinds import shop, sold
 
 LINES, CATALOG = sold()

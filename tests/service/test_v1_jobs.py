@@ -13,11 +13,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from doors import DATABASES, PATH, Answer, ClientDoor, Door, LiveDoor, database_of, serving
 from flask.testing import FlaskClient
 from test_v1_runs import get
 
 import shelfwise
+from doors import DATABASES, PATH, Answer, ClientDoor, Door, LiveDoor, database_of, serving
 from kinds import shop, sold
 from postgresql import new_database
 from shelfwise.errors import InputError

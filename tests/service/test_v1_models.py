@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from doors import PATH, Answer, ClientDoor, Door
 from flask import Flask
 from flask.testing import FlaskClient
 from test_v1_runs import get, post
 
 import shelfwise
+from doors import PATH, Answer, ClientDoor, Door
 from kinds import shop
 from shelfwise.service import create_app, store
 from shelfwise.service.contract import ENDPOINTS

@@ -9,11 +9,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from doors import PATH, ClientDoor, Door
 from flask.testing import FlaskClient
 from openpyxl import load_workbook
 
 import shelfwise
+from doors import PATH, ClientDoor, Door
 from kinds import shop
 from shelfwise.settings import load_settings
 from shelfwise.store import Store

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from doors import PATH, ClientDoor, LiveDoor, environment, serving
 from flask.testing import FlaskClient
 from test_v1_runs import get, post
 
+from doors import PATH, ClientDoor, LiveDoor, environment, serving
 from kinds import shop
 
 
