@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from playwright.sync_api import Page, expect
 from visitor import Visitor
 
 from doors import LiveDoor
+from kinds import shop
 
 Visit = Callable[[LiveDoor], Visitor]
 
@@ -69,6 +71,11 @@ def test_a_tier_set_by_hand_is_kept_and_can_be_taken_back(own_demo: LiveDoor, vi
     page.locator("#override button.primary").click()
     expect(page.locator("#override")).to_contain_text("the supplier ends it")
     page.goto("/products?search=1001")
+    expect(page.locator("table.rows tr", has_text="by hand").first).to_contain_text(chosen)
+    # It holds in the next run, too.
+    rows = [row | {"product_id": 1_000 + row["product_id"]} for row in shop(30)]
+    saved = own_demo(json.dumps(rows).encode(), path="/product-analysis?save=1").ok()
+    page.goto(f"/products?search=1001&run={saved['run_id']}")
     expect(page.locator("table.rows tr", has_text="by hand").first).to_contain_text(chosen)
     page.locator("table.rows th a.name").first.click()
     page.locator("#override button").click()
