@@ -69,6 +69,7 @@ def run(tmp_path: Path) -> str:
         lines = shelfwise.from_sales(sold()[0], catalog=sold()[1])
         kept = store.runs.save(shelfwise.analyze(lines))
         store.derived.make(kept, "trends")
+        store.derived.make(kept, "marketing")
         bad = [{**row, "price": -1} for row in shop(2)]
         rows = [*shop(9)[2:], *bad]
         store.runs.save(shelfwise.analyze(rows, on_error="skip"))

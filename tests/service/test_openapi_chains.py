@@ -205,10 +205,11 @@ def chain(paths: str, filled: Filled) -> Any:
 
 RUN = "/v1/runs/[{]run_id[}]"
 MAKING = f"{RUN}/(trends|forecast|elasticity|{'|'.join(QUESTIONS)})$"
+# Which paths a chain asks, and patterns of operations that it must get somewhere with.
 CHAINS: dict[str, tuple[str, set[str]]] = {
     "runs": (f"analysis|^(/v1/runs|{RUN}|/v1/history)$", {"get_run", "change_run"}),
     "tables": (f"^(?!{MAKING})(/v1/runs$|{RUN}/)", {"run_rejected", "list_derived"}),
-    "decisions": (f"^(/v1/runs$|{MAKING})", {"decide_changes"}),
+    "decisions": (f"^(/v1/runs$|{MAKING})", {"decide_.*"}),
     "models": (f"^(/v1/models|{RUN}$)", {"get_model", "point_alias"}),
     "uploads": ("^/v1/(uploads|jobs|runs$)", {"get_upload", "get_job"}),
     "schedules": ("^/v1/(schedules|jobs)", {"get_schedule", "trigger_schedule"}),
@@ -241,4 +242,5 @@ def test_chains_of_requests_get_what_the_document_says(name: str, filled: Filled
             database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck),
         )
     )  # fmt: skip
-    assert wanted <= machine.reached.keys()
+    for name in wanted:
+        assert any(re.fullmatch(name, one) for one in machine.reached), machine.reached

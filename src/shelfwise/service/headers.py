@@ -25,7 +25,9 @@ class Header:
 
 def has_etag(one: Endpoint) -> bool:
     """Whether its answers can be kept and asked for again with If-None-Match."""
-    return one.method == "GET" and one.scope is not None and JSON in one.answers["200"]["content"]
+    if one.method != "GET" or one.scope is None:
+        return False
+    return not {JSON, "text/csv"}.isdisjoint(one.answers["200"]["content"])
 
 
 def _counted(one: Endpoint, status: str) -> bool:
@@ -43,7 +45,7 @@ def _continued(one: Endpoint, status: str) -> bool:
 
 
 def _is_file(one: Endpoint) -> bool:
-    return one.path.endswith("{format}")
+    return one.path.endswith(("{format}", ".csv"))
 
 
 def _again(one: Endpoint, status: str) -> bool:
