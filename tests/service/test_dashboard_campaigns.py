@@ -119,6 +119,8 @@ def test_what_is_left_empty_sets_no_limit(app_with: App) -> None:
     ("given", "told"),
     [
         ({"budget": "-5"}, "budget"),
+        ({"budget": "inf"}, "budget is no finite number"),
+        ({"assumed_uplift": "inf"}, "assumed_uplift is no finite number"),
         ({"discounts": "ten"}, text("campaigns.wrong.number", field="Discounts", given="'ten'")),
         ({"discounts": "120"}, "discounts"),
         ({"category_caps": "Tea"}, "Tea = 3"),

@@ -1,6 +1,7 @@
 """The questions that decisions answer, declared once: every surface asks them through here."""
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -75,9 +76,27 @@ class Question:
                     f"There are {', '.join(names)}.",
                 )
         try:
-            return msgspec.convert(dict(policy or {}), self.policy, strict=False)
+            found = msgspec.convert(dict(policy or {}), self.policy, strict=False)
         except msgspec.ValidationError as error:
             raise InputError(f"The policy for {self.name} is wrong: {error}.") from error
+        for name in names:
+            if not _is_finite(getattr(found, name)):
+                raise InputError(
+                    f"The policy for {self.name} is wrong: {name} is no finite number.",
+                    "Write a number such as 1000, or leave it out.",
+                )
+        return found
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether every number of a setting is one; `inf` and `1e999` are read, and mean none."""
+    if isinstance(value, msgspec.Struct):
+        return all(_is_finite(getattr(value, name)) for name in value.__struct_fields__)
+    if isinstance(value, Mapping):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 QUESTIONS = {
