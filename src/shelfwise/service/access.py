@@ -73,6 +73,9 @@ def guard() -> Response | None:
         # Pages know their reader by a cookie; what programs ask does not look at it.
         if scope is None:
             g.who, g.scopes = NOBODY, frozenset()
+            if settings.rate_limit and request.method == "POST":
+                # Who guesses keys has none to be counted by.
+                _count(f"address {_address(settings, environ)}", settings.rate_limit)
             return None
         g.who, g.scopes = _reader(settings, key_needed=key_needed)
     else:
@@ -82,6 +85,12 @@ def guard() -> Response | None:
     if settings.rate_limit and not by_proxy:
         _count(g.who, settings.rate_limit)
     return None
+
+
+def _address(settings: Settings, environ: dict[str, str]) -> str:
+    """Where a request comes from; behind a proxy what that has added last."""
+    told = environ.get("HTTP_X_FORWARDED_FOR", "") if settings.behind_proxy else ""
+    return told.rpartition(",")[2].strip() or environ.get("REMOTE_ADDR", "")
 
 
 def _refuse_cross_site(environ: dict[str, str]) -> None:
