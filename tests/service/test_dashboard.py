@@ -13,6 +13,7 @@ from pages import HOSTILE, page
 from kinds import shop
 from shelfwise import analyze
 from shelfwise.service import close, create_app, store
+from shelfwise.service.access import SCREENS
 from shelfwise.service.dashboard.texts import TEXTS, text
 from shelfwise.settings import load_settings
 
@@ -261,3 +262,181 @@ def test_a_profile_that_cannot_be_used_says_what_it_needs(app_with: App) -> None
     assert text("profiles.title.impossible", name="margin") in shown
     assert "unit_cost" in shown
     assert "There is no profile nice" in page(client, "/profiles?with=nice", 422)
+
+
+def listed(shown: str) -> list[str]:
+    """The ids of the products of the list, in its order."""
+    return re.findall(r'<th scope="row"><a class="name" href="/product\?id=([^"&]*)', shown)
+
+
+@pytest.mark.parametrize("filters", ["search=o", "tier=High", "category=Tea", "sort=name"])
+def test_a_list_is_walked_to_its_end_and_back_to_its_begin(app_with: App, filters: str) -> None:
+    rows = shop(400)
+    for number, row in enumerate(rows):
+        row |= {"name": f"Good {number}", "category": ("Tea", "Pot")[number % 7 == 0]}
+    client = app_with(rows).test_client()
+    walked, back, path = [], [], f"/products?{filters}"
+    while path:
+        shown = page(client, path)
+        walked.append((listed(shown), re.findall(r'role="status">([^<]*)', shown)[0]))
+        following = re.findall(r'rel="next" href="([^"]*)"', shown)
+        path = following[0].replace("&amp;", "&") if following else ""
+    ids = [one for some, _ in walked for one in some]
+    assert len(ids) == len(set(ids)) > 75
+    place = 0
+    for some, told in walked:
+        assert told.startswith(f"{place + 1}\N{EN DASH}{place + len(some)} of {len(ids)} ")
+        place += len(some)
+    while True:
+        back.append((listed(shown), re.findall(r'role="status">([^<]*)', shown)[0]))
+        if not (before := re.findall(r'rel="prev" href="([^"]*)"', shown)):
+            break
+        shown = page(client, before[0].replace("&amp;", "&"))
+    assert back == walked[::-1]
+
+
+@pytest.mark.parametrize("filters", ["", "tier=Low", "sort=name", "search=nothing+is+called+so"])
+def test_beyond_the_end_is_the_last_page(app_with: App, filters: str) -> None:
+    client = app_with(shop(60)).test_client()
+    shown = page(client, f"/products?{filters}&after=9999999999")
+    if "nothing" in filters:
+        assert text("products.none") in shown
+    else:
+        assert listed(shown)
+        assert f"\N{EN DASH}{12 if 'Low' in filters else 60} of" in shown
+
+
+def test_a_tier_set_by_hand_is_the_one_that_is_filtered_by(app_with: App) -> None:
+    client = app_with(shop(60)).test_client()
+    best = listed(page(client, "/products"))[:4]
+    given = form(client, "/") | {"id": best[0], "tier": "Low", "reason": "Season"}
+    assert client.post("/override", data=given).status_code == 302
+    assert best[0] not in listed(page(client, "/products?tier=High"))
+    low = page(client, "/products?tier=Low")
+    assert listed(low)[0] == best[0]
+    assert "13 products match" in low
+    told = page(client, "/products.csv?tier=Low", kind="text/csv").splitlines()
+    assert len(told) == 1 + 13
+    assert "_tier" not in told[0].split(",")
+    # It is a neighbor of the fourth, in the same category, which says so, too.
+    shown = page(client, f"/product?id={best[3]}")
+    assert re.search(r"Low <small>set by hand</small>", shown)
+
+
+def test_every_filter_that_counts_has_a_field(app_with: App) -> None:
+    rows = shop(600)
+    for number, row in enumerate(rows):
+        row |= {"supplier": f"S{number}", "brand": "Own"}
+    client = app_with(rows).test_client()
+    shown = page(client, "/products?supplier=S3")
+    assert "1 product matches" in shown
+    assert re.search(r'<input[^>]* name="supplier" list="l-supplier" value="S3"', shown)
+    assert shown.count('<option value="S') == 500
+    # One brand leaves nothing to choose; no column of this run has a field for numbers.
+    shown = page(client, "/products?brand=Own&product_id=7&sort=name")
+    for name, value in (("brand", "Own"), ("product_id", "7")):
+        assert f'<input type="hidden" name="{name}" value="{value}">' in shown
+    assert (
+        'href="/products?product_id=7&amp;sort=name" aria-label="Without the filter Brand"' in shown
+    )
+    assert '<option selected value="Nope">' in page(client, "/products?tier=Nope")
+
+
+@pytest.mark.parametrize(
+    "path", ["/products", "/product?id=1", "/inventory", "/suppliers", "/campaigns", "/data",
+             "/method"],
+)  # fmt: skip
+def test_forms_and_files_stay_with_the_run_that_is_shown(app_with: App, path: str) -> None:
+    app = app_with(shop(20))
+    run = store(app).runs.get()
+    shown = page(app.test_client(), path)
+    there = re.findall(r'<form method="post" action="([^"]*)"', shown)
+    there = [one for one in there if one not in ("/theme", "/data")]
+    there += re.findall(r'href="(/[^"]*\.(?:csv|xlsx|parquet|json)[^"]*)"', shown)
+    assert there or path == "/data"
+    assert all(f"run={run.id}" in one for one in there), there
+
+
+def test_a_run_that_arrives_meanwhile_gets_nothing_of_the_form(app_with: App) -> None:
+    app = app_with(shop(20))
+    client = app.test_client()
+    run = store(app).runs.get()
+    shown = page(client, "/product?id=1")
+    store(app).runs.save(analyze(shop(20), period=28))
+    there = re.findall(r'action="(/override[^"]*)"', shown)[0]
+    token = re.findall(r'name="csrf" value="([^"]+)"', shown)[0]
+    given = {"csrf": token, "id": "1", "tier": "High", "reason": "Season"}
+    with client.post(there, data=given) as answer:
+        assert f"run={run.id}" in answer.location
+
+
+def test_guesses_of_keys_are_counted_by_address(app_with: App) -> None:
+    app = app_with(shop(20), api_key=KEY, rate_limit=3, behind_proxy=True)
+    client = app.test_client()
+    given = form(client, "/sign-in") | {"key": "a guess"}
+    one, other = ({"X-Forwarded-For": f"10.0.0.9, 203.0.113.{n}"} for n in (7, 8))
+    answers = [client.post("/sign-in", data=given, headers=one) for _ in range(5)]
+    # A minute may end between two of them.
+    assert {answer.status_code for answer in answers} <= {403, 429}
+    assert answers[3].status_code == 429 or answers[4].status_code == 429 or (
+        {answer.headers["RateLimit-Remaining"] for answer in answers} >= {"2", "1"}
+    )  # fmt: skip
+    assert all("RateLimit-Remaining" in answer.headers for answer in answers)
+    assert client.post("/sign-in", data=given, headers=other).status_code == 403
+
+
+ODD = ("\u00b2", "9" * 5_000, "-1", "1e999", "inf", "'<b>%00/..")
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory, decided: Callable[..., Path]) -> Iterator[Flask]:
+    """A store with a run and all that is made of it, for questions that make no sense."""
+    folder = decided(tmp_path_factory.mktemp("odd"))
+    app = create_app(load_settings({}, data_dir=folder / "data"))
+    store(app).derived.make("latest", "orders")
+    yield app
+    close(app)
+
+
+@pytest.mark.parametrize("value", ODD, ids=lambda value: ascii(value)[:12])
+@pytest.mark.parametrize("endpoint", sorted(SCREENS))
+def test_no_question_is_too_odd_for_a_page(odd: Flask, endpoint: str, value: str) -> None:
+    client = odd.test_client()
+    asked = ("after", "trail", "run", "view", "sort", "since", "work", "id", "location", "with",
+             "tier", "trend", "answer", "supplier", "search", "flag", "as", "new")  # fmt: skip
+    token = form(client, "/sign-in")
+    rules = [rule for rule in odd.url_map.iter_rules() if rule.endpoint == endpoint]
+    assert rules
+    for rule in rules:
+        parts = [dict.fromkeys(rule.arguments, "csv" if "format" in rule.arguments else "x")]
+        if rule.arguments:
+            parts.append(dict.fromkeys(rule.arguments, value.replace("/", "")[:100]))
+        for given in parts:
+            _, path = rule.build(given) or ("", rule.rule)
+            if "GET" in (rule.methods or ()):
+                for name in asked:
+                    with client.get(path, query_string={name: value}) as answer:
+                        assert answer.status_code < 500, (path, name)
+            if "POST" in (rule.methods or ()):
+                fields = dict.fromkeys((*asked, *POSTED), value)
+                for told in (
+                    {},
+                    {
+                        "verdict": "accepted",
+                        "id": "100",
+                        "action": "reorder",
+                        "place": "inventory",
+                        "make": "inventory",
+                        "view": "plan",
+                    },
+                ):
+                    # Sending signs out or sets a theme; the token lives on in neither.
+                    with client.post(path, data=fields | told | token) as answer:
+                        assert answer.status_code < 500, (path, told)
+                    token = form(client, "/sign-in")
+
+
+POSTED = ("amount", "proposed", "reason", "verdict", "action", "cash", "min_order_value", "budget",
+          "days", "fixed_cost", "assumed_uplift", "margin_floor", "discounts", "start", "until",
+          "end", "days_apart", "policy.review_days", "make", "place", "cancel", "again", "key",
+          "theme", "next", "period_days", "max_rejected")  # fmt: skip

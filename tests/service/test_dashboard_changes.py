@@ -97,6 +97,11 @@ def test_periods_of_other_lengths_are_not_compared(app_with: App) -> None:
     assert heading(shown) == text("changes.title.withheld")
     assert "the periods have 31 and 28 days" in shown or "the periods have 28 and 31 days" in shown
     assert 'name="days_apart"' in shown
+    # The overview has nothing to say of it but where to look.
+    told = page(client, "/")
+    assert text("overview.changed") in told
+    assert "really changed" not in heading(told)
+    assert "on the run of" not in told
     store(app).derived.make(after, "changes", since=before, policy={"days_apart": 3})
     assert "nothing is scaled" in page(client, "/changes")
 

@@ -108,7 +108,9 @@ def test_what_is_dismissed_is_left_out_and_the_next_run_remembers_why(client: Fl
     "given",
     [{"reason": ""}, {"id": "nobody"}, {"action": "buy"}, {"verdict": "maybe"},
      {"verdict": "accepted", "amount": "many"}, {"verdict": "accepted", "amount": "-3"},
-     {"reason": "x" * 501}],
+     {"verdict": "accepted", "amount": "inf"}, {"verdict": "accepted", "amount": "1e999"},
+     {"verdict": "accepted", "amount": "1e300"}, {"verdict": "accepted", "amount": "nan"},
+     {"verdict": "accepted", "amount": "6", "proposed": "inf"}, {"reason": "x" * 501}],
 )  # fmt: skip
 def test_an_answer_that_does_not_fit_is_refused(client: FlaskClient, given: dict[str, str]) -> None:
     whole = {"id": "100", "action": "reorder", "verdict": "dismissed", "reason": "Why"} | given
@@ -266,5 +268,70 @@ def test_work_that_does_not_fit_is_refused(client: FlaskClient, given: dict[str,
     assert send(client, "/work", "/inventory", **asked).status_code == 422
 
 
+@pytest.mark.parametrize("name", ["cash", "min_order_value"])
+def test_orders_within_no_finite_number_are_refused(client: FlaskClient, name: str) -> None:
+    answer = send(client, "/orders", "/inventory?view=orders", **{name: "inf"})
+    assert answer.status_code == 422
+    assert f"{name} is no finite number" in words(answer.get_data(as_text=True))
+
+
 def test_the_catalogue_of_the_tests_has_something_for_each_list() -> None:
     assert {row["stock"] for row in stocked()} == {0, 400, 90_000}
+
+
+def tiles(shown: str) -> dict[str, tuple[str, str]]:
+    """The figures on top of a page: label, value, and note."""
+    found = re.findall(
+        r'<li><span class="label">(.*?)</span><strong>(.*?)</strong>(.*?)</li>', shown
+    )
+    return {label: (value, words(note).strip()) for label, value, note in found}
+
+
+def test_the_overview_says_what_the_inventory_says(client: FlaskClient) -> None:
+    dismissed, edited = listed(page(client, "/inventory"))[:2]
+    send(client, "/answer", "/inventory", id=dismissed, action="reorder", verdict="dismissed",
+         reason="No")  # fmt: skip
+    send(client, "/answer", "/inventory", id=edited, action="reorder", verdict="accepted",
+         amount="4321")  # fmt: skip
+    there, here = page(client, "/inventory"), page(client, "/")
+    shared = tiles(there).keys() & tiles(here).keys()
+    assert {text("kpi.reorder"), text("kpi.clear"), text("kpi.stock.cost")} <= shared
+    for label in (text("kpi.reorder"), text("kpi.clear")):
+        assert tiles(there)[label] == tiles(here)[label]
+    assert tiles(there)[text("kpi.stock.cost")][0] == tiles(here)[text("kpi.stock.cost")][0]
+    assert tiles(here)[text("kpi.reorder")][0] == "4"
+    assert "4 products to reorder now" in words(here)
+    first = re.findall(r'<h2>Reorder first</h2>.*?<table class="short">(.*?)</table>', here, re.S)[
+        0
+    ]
+    ids = re.findall(r'href="/product\?id=([^"&]*)', first)
+    assert dismissed not in ids
+    assert edited in ids
+    assert "4,321" in first
+    assert text("inventory.col.by") in first
+
+
+def test_stock_is_counted_in_one_way(tmp_path: Path) -> None:
+    app = app_of(tmp_path)
+    rows = [row | {"unit_cost": 2.0, "stock": 100} for row in shop(20)]
+    rows[3] |= {"unit_cost": None, "price": 70.0}
+    rows[4] |= {"unit_cost": None, "stock": 0}
+    run = store(app).runs.save(analyze(rows, period=28))
+    client = app.test_client()
+    label = text("kpi.stock.mixed", count="1")
+    before = tiles(page(client, "/"))[label][0]
+    assert before == "10.6K"  # 18 products at 2, one at 70, a hundred of each.
+    store(app).derived.make(run, "inventory")
+    assert tiles(page(client, "/"))[label][0] == before
+    assert tiles(page(client, "/inventory"))[label][0] == before
+    close(app)
+
+
+@pytest.mark.parametrize("path", ["/inventory", "/inventory?view=clear", "/trends?view=confirmed",
+                                  "/suppliers"])  # fmt: skip
+def test_beyond_the_end_is_the_last_page(client: FlaskClient, path: str) -> None:
+    sep = "&" if "?" in path else "?"
+    ids = r'<a class="name" href="([^"]*)'
+    assert re.findall(ids, page(client, f"{path}{sep}after=9999999999")) == re.findall(
+        ids, page(client, path)
+    )

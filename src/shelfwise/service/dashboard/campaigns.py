@@ -14,7 +14,7 @@ from shelfwise.insights.lists import LABELS, list_of
 from shelfwise.insights.marketing import LISTS
 from shelfwise.insights.sections import QUESTIONS
 from shelfwise.service import download, media
-from shelfwise.service.dashboard.page import Seen, screen, seen, show, url
+from shelfwise.service.dashboard.page import Seen, bound, screen, seen, show
 from shelfwise.service.dashboard.texts import TEXTS, text
 from shelfwise.service.dashboard.working import begin, working
 from shelfwise.service.kept import store
@@ -121,8 +121,8 @@ def _page(wrong: str, form: Mapping[str, str]) -> Any:
         open_others=bool(wrong) or _differs(kind, about),
         wrong=wrong,
         labels=list(LABELS.items()) if "marketing" in some.derived else [],
-        files=[(one, url(f"campaigns.{one}", view=view)) for one in ("csv", "xlsx")],
-        labels_file=url("campaigns/labels.csv"),
+        files=[(one, bound(f"campaigns.{one}", view=view)) for one in ("csv", "xlsx")],
+        labels_file=bound("campaigns/labels.csv"),
     )  # fmt: skip
 
 

@@ -15,12 +15,12 @@ from shelfwise.service import download
 from shelfwise.service.dashboard.page import (
     RUNS_SHOWN,
     Seen,
+    bound,
     days_of_run,
     drawn,
     screen,
     seen,
     show,
-    url,
 )
 from shelfwise.service.dashboard.texts import text
 from shelfwise.service.dashboard.working import begin, working
@@ -153,7 +153,7 @@ def _compared(some: Seen, made: Derived, chosen: Mapping[str, Any]) -> str:
         movers=summary["movers"],
         there={str(one) for one in some.products.select("product_id").collect().to_series()}
         if summary["status"]["gone"] else None,
-        files=[(kind, url(f"changes.{kind}")) for kind in ("csv", "xlsx", "parquet", "json")],
+        files=[(kind, bound(f"changes.{kind}")) for kind in ("csv", "xlsx", "parquet", "json")],
         **told,
     )  # fmt: skip
 

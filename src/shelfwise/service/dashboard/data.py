@@ -6,7 +6,7 @@ from shelfwise.columns import COLUMNS
 from shelfwise.errors import NotFoundError
 from shelfwise.quality import OUTSIDE
 from shelfwise.service import download
-from shelfwise.service.dashboard.page import Seen, screen, seen, show, url
+from shelfwise.service.dashboard.page import Seen, bound, screen, seen, show
 from shelfwise.service.dashboard.texts import text
 from shelfwise.service.dashboard.upload import KINDS
 from shelfwise.service.kept import store
@@ -44,7 +44,7 @@ def data(wrong: str = "") -> str:
         rejections=rejected.height,
         notes=[one for one in some.run.warnings if one.code in ABOUT_DATA],
         unlocks=[one for one in COLUMNS if not _is_there(some, one.name, given)],
-        file=url("data/rejected.csv"),
+        file=bound("data/rejected.csv"),
         **taken,
     )
 

@@ -1,6 +1,7 @@
 """Inventory: what to reorder, by when and why; what money is stuck; what to order from whom."""
 
 import io
+import math
 from typing import Any
 
 import polars as pl
@@ -11,11 +12,22 @@ from shelfwise import charts
 from shelfwise.errors import InputError, excerpt
 from shelfwise.service import download
 from shelfwise.service.access import audited
-from shelfwise.service.dashboard.page import Seen, drawn, screen, seen, show, url, whole
+from shelfwise.service.dashboard.page import (
+    Seen,
+    bound,
+    drawn,
+    screen,
+    seen,
+    show,
+    url,
+    whole,
+    within,
+)
 from shelfwise.service.dashboard.session import inside
 from shelfwise.service.dashboard.texts import text
 from shelfwise.service.dashboard.working import begin, plain, settings_of, working
 from shelfwise.service.kept import store
+from shelfwise.store.opinions import MOST_UNITS
 from shelfwise.store.query import Query, page
 
 ROWS = 25
@@ -47,7 +59,7 @@ def inventory() -> Any:
     if view == "orders" and (waiting := working("inventory", "orders", needed=False, view=view)):
         return waiting
     rows = rows_of(some)
-    facts = _facts(rows)
+    facts = facts_of(rows)
     return show(
         "inventory",
         "inventory",
@@ -111,14 +123,14 @@ def _with_answers(rows: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _open(action: str) -> pl.Expr:
+def left(action: str) -> pl.Expr:
     """The rows of an action that nobody has dismissed."""
     return (pl.col("action") == action) & (pl.col("verdict").ne_missing("dismissed"))
 
 
-def _facts(rows: pl.LazyFrame) -> dict[str, Any]:
+def facts_of(rows: pl.LazyFrame) -> dict[str, Any]:
     """The few figures of the whole."""
-    reorder, clear = _open("reorder"), _open("clear")
+    reorder, clear = left("reorder"), left("clear")
     found = rows.select(
         reorder=reorder.sum(),
         cost=pl.col("cost").filter(reorder).sum(),
@@ -128,7 +140,8 @@ def _facts(rows: pl.LazyFrame) -> dict[str, Any]:
         clear=clear.sum(),
         stuck=pl.col("money").filter(clear).sum(),
         stock_money=pl.col("stock_money").sum(),
-        at_price=(pl.col("stock_basis") == "price").sum(),
+        at_price=((pl.col("stock_basis") == "price") & (pl.col("stock") > 0)).sum(),
+        stocked=(pl.col("stock") > 0).sum(),
         weeks=pl.col("weeks").filter(pl.col("stock") > 0).median(),
         covered=pl.col("weeks").filter(pl.col("stock") > 0).count(),
         dead=pl.col("dead_money").sum(),
@@ -152,17 +165,12 @@ def _finding(some: Seen, facts: dict[str, Any]) -> str:
 def _tiles(some: Seen, rows: pl.LazyFrame, facts: dict[str, Any]) -> list[dict[str, str]]:
     """The figures on top; what the data cannot tell has no tile."""
     f = some.formats
-    tiles = [{"label": text("kpi.reorder"), "value": f.count(facts["reorder"])}]
-    if facts["priced"]:
-        tiles[0]["note"] = text("kpi.reorder.note", money=f.money_short(facts["cost"]))
+    tiles = [reorder_tile(some, facts)]
     if facts["staked"]:
         tiles.append({"label": text("inventory.at_stake"),
                       "value": f.money_short(facts["at_stake"]),
                       "note": text("inventory.at_stake.note")})  # fmt: skip
-    tiles.append({"label": text("kpi.clear"), "value": f.count(facts["clear"]),
-                  "note": text("kpi.clear.note", money=f.money_short(facts["stuck"]))})  # fmt: skip
-    basis = "kpi.stock.price" if facts["at_price"] else "kpi.stock.cost"
-    tiles.append({"label": text(basis), "value": f.money_short(facts["stock_money"])})
+    tiles += [clear_tile(some, facts), stock_tile(some, facts)]
     if facts["at_price"]:
         tiles[-1]["note"] = text("inventory.at_price", n=facts["at_price"])
     elif facts["dead_known"]:
@@ -173,12 +181,40 @@ def _tiles(some: Seen, rows: pl.LazyFrame, facts: dict[str, Any]) -> list[dict[s
     return tiles
 
 
+def reorder_tile(some: Seen, facts: dict[str, Any]) -> dict[str, str]:
+    """How much to reorder, as people have answered."""
+    tile = {"label": text("kpi.reorder"), "value": some.formats.count(facts["reorder"]), "note": ""}
+    if facts["priced"]:
+        tile["note"] = text("kpi.reorder.note", money=some.formats.money_short(facts["cost"]))
+    return tile
+
+
+def clear_tile(some: Seen, facts: dict[str, Any]) -> dict[str, str]:
+    """How much to clear out, as people have answered."""
+    f = some.formats
+    return {"label": text("kpi.clear"), "value": f.count(facts["clear"]),
+            "note": text("kpi.clear.note", money=f.money_short(facts["stuck"]))}  # fmt: skip
+
+
+def stock_tile(some: Seen, facts: dict[str, Any]) -> dict[str, str]:
+    """Money in stock: at cost where that is known, else at list price; the label says which."""
+    at_price = int(facts["at_price"])
+    if not at_price:
+        label = text("kpi.stock.cost")
+    elif at_price == facts["stocked"]:
+        label = text("kpi.stock.price")
+    else:
+        label = text("kpi.stock.mixed", count=some.formats.count(at_price))
+    return {"label": label, "value": some.formats.money_short(facts["stock_money"])}
+
+
 def _list(some: Seen, rows: pl.LazyFrame) -> dict[str, Any]:
     """A page of what to reorder, or to clear."""
     view = _view()
     action = "clear" if view == "clear" else "reorder"
     wanted = _asked(rows, action)
-    after = whole("after")
+    count = int(wanted.select(pl.len()).collect().item())
+    after = within(whole("after"), count, ROWS)
     found, following = page(wanted, Query(sort=_sort(view)), ROWS, after)
     given = {n: request.args[n] for n in ("supplier", "category", "answer") if request.args.get(n)}
     here = {"view": view, **given, "sort": request.args.get("sort")}
@@ -188,7 +224,7 @@ def _list(some: Seen, rows: pl.LazyFrame) -> dict[str, Any]:
     return {
         "action": action,
         "rows": found.to_dicts(),
-        "count": int(wanted.select(pl.len()).collect().item()),
+        "count": count,
         "first": after + 1,
         "next": url("inventory", **here, after=following) if following else None,
         "previous": url("inventory", **here, after=max(0, after - ROWS) or None) if after else None,
@@ -201,7 +237,7 @@ def _list(some: Seen, rows: pl.LazyFrame) -> dict[str, Any]:
         "columns": [n for n in SORTS[view] if n not in ("order", "by", "cost")
                     or found[{"order": "quantity", "by": "date"}.get(n, n)].is_not_null().any()],
         "as_of": some.run.as_of,
-        "file": url("inventory.csv", **here),
+        "file": bound("inventory.csv", **here),
     }  # fmt: skip
 
 
@@ -224,7 +260,7 @@ def _asked(rows: pl.LazyFrame, action: str) -> pl.LazyFrame:
         return rows.filter(pl.col("verdict") == given)
     if given == "open":
         return rows.filter(pl.col("verdict").is_null())
-    return rows if given == "any" else rows.filter(_open(action))
+    return rows if given == "any" else rows.filter(left(action))
 
 
 def _orders(some: Seen, rows: pl.LazyFrame) -> dict[str, Any]:
@@ -258,7 +294,7 @@ def _orders(some: Seen, rows: pl.LazyFrame) -> dict[str, Any]:
         "below": int((suppliers["met"] == False).sum()),  # noqa: E712  (null is neither)
         "lines": placed.height,
         "about_orders": some.about("orders"),
-        "file": url("inventory.csv", view="orders"),
+        "file": bound("inventory.csv", view="orders"),
     }  # fmt: skip
 
 
@@ -344,7 +380,15 @@ def _toggled(view: str, name: str, first: str) -> str:
 
 def _amount(given: str) -> float | None:
     """Units from a form; None where it is empty."""
+    if not given.strip():
+        return None
     try:
-        return float(given) if given.strip() else None
-    except ValueError as error:
-        raise InputError(f"{excerpt(given)} is no number of units.", "Write it as 120.") from error
+        amount = float(given)
+    except ValueError:
+        amount = math.nan
+    # It is written into a sentence before it is kept.
+    if not abs(amount) <= MOST_UNITS:
+        raise InputError(
+            f"{excerpt(given)} is no number of units.", f"Write it as 120, at most {MOST_UNITS:,}."
+        )
+    return amount

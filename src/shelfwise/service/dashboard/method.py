@@ -12,7 +12,7 @@ from shelfwise.metrics import METRICS, Metric
 from shelfwise.model import TIERS, Scale
 from shelfwise.notices import EFFECTIVE_GAP
 from shelfwise.profile import PROFILES, Profile
-from shelfwise.service.dashboard.page import Seen, screen, seen, show, url
+from shelfwise.service.dashboard.page import Seen, bound, screen, seen, show
 from shelfwise.service.dashboard.texts import text
 
 
@@ -48,7 +48,7 @@ def method() -> str:
         tiers=[(tier, run.summary["tiers"].get(tier, 0)) for tier in TIERS],
         clusters=run.model.centers,
         example=_example(some),
-        file=url("method.json"),
+        file=bound("method.json"),
         decisions=_decisions(),
     )  # fmt: skip
 

@@ -7,6 +7,14 @@ import polars as pl
 
 from shelfwise import charts
 from shelfwise.errors import NotFoundError
+from shelfwise.service.dashboard.inventory import (
+    clear_tile,
+    facts_of,
+    left,
+    reorder_tile,
+    rows_of,
+    stock_tile,
+)
 from shelfwise.service.dashboard.page import Seen, drawn, has, screen, seen, show, url
 from shelfwise.service.dashboard.texts import text
 
@@ -27,22 +35,28 @@ def overview() -> str:
             raise
         return show("empty", "overview", title=text("empty.title"))
     products = some.products.collect()
-    inventory, changes = some.table("inventory"), some.about("changes")
+    inventory = rows_of(some) if "inventory" in some.derived else None
+    facts = facts_of(inventory) if inventory is not None else None
+    changes = some.about("changes")
+    if "revenue" not in changes.get("summary", {}):
+        changes = {}  # What was withheld changes no figure here; its page says why.
     spread = charts.earned(products)
     return show(
         "overview",
         "overview",
         title=_finding(some, products, spread, changes),
-        lead=_lead(some, products, spread, inventory),
-        tiles=_tiles(some, products, inventory, changes),
-        charts=_charts(some, products, inventory),
-        reorder=_first(inventory, "reorder"),
+        lead=_lead(some, products, spread, facts),
+        tiles=_tiles(some, products, facts, changes),
+        charts=_charts(some, products, some.table("inventory")),
+        reorder=(reorder := _first(inventory, "reorder")),
+        dated=any(row["date"] is not None for row in reorder),
         clear=_first(inventory, "clear"),
         inventory=inventory is not None,
         warnings=some.run.warnings,
         alone=(alone := _alone_on_top(some, products)),
         compare=_better(some, alone),
-        changed=bool(changes) and has("changes"),
+        changed="changes" in some.derived and has("changes"),
+        as_of=some.run.as_of,
     )
 
 
@@ -88,15 +102,14 @@ def _finding(
 
 
 def _lead(
-    some: Seen, products: pl.DataFrame, spread: Mapping[str, Any], inventory: pl.DataFrame | None
+    some: Seen, products: pl.DataFrame, spread: Mapping[str, Any], facts: dict[str, Any] | None
 ) -> list[str]:
     found = []
     if (products["revenue"] > 0).any():
         found.append(text("overview.pareto", share=some.formats.share(spread["a_products"]),
                           of=some.formats.share(spread["a_revenue"])))  # fmt: skip
-    if inventory is not None:
-        count = int((inventory["action"] == "reorder").sum())
-        found.append(text("overview.reorder", n=count))
+    if facts is not None:
+        found.append(text("overview.reorder", n=facts["reorder"]))
     return found
 
 
@@ -109,7 +122,7 @@ def _day(some: Seen, iso: str) -> str:
 def _tiles(
     some: Seen,
     products: pl.DataFrame,
-    inventory: pl.DataFrame | None,
+    facts: dict[str, Any] | None,
     changes: Mapping[str, Any],
 ) -> list[dict[str, str]]:
     """The figures on top; what the data cannot tell has no tile."""
@@ -126,16 +139,15 @@ def _tiles(
             tiles[0] |= {"note": text("kpi.revenue.before", change=grown, day=day),
                          "href": url("changes") if has("changes") else "",
                          "tone": "good" if bridge["change"] >= 0 else "bad"}  # fmt: skip
-    tiles += _margin(some, products) + _stock(some, products)
-    if inventory is not None:
-        for action, money in (("reorder", "order_money"), ("clear", "money")):
-            rows = inventory.filter(pl.col("action") == action)
-            worth = rows[money].sum()
-            tiles.append({
-                "label": text(f"kpi.{action}"), "value": f.count(rows.height),
-                "note": text(f"kpi.{action}.note", money=f.money_short(float(worth or 0))),
-                "href": url("inventory", view=action),
-            })  # fmt: skip
+    tiles += _margin(some, products) + _stock(some, products, facts)
+    if facts is not None:
+        for tile, action in (
+            (reorder_tile(some, facts), "reorder"),
+            (clear_tile(some, facts), "clear"),
+        ):
+            # A link has words, also where nothing is priced.
+            note = tile["note"] or text("all")
+            tiles.append(tile | {"note": note, "href": url("inventory", view=action)})
     else:
         ends = products.group_by("performance_tier").agg(
             low=pl.col("performance_score").min(), high=pl.col("performance_score").max()
@@ -166,19 +178,22 @@ def _margin(some: Seen, products: pl.DataFrame) -> list[dict[str, str]]:
     return [{"label": text("kpi.margin"), "value": money, "note": note}]
 
 
-def _stock(some: Seen, products: pl.DataFrame) -> list[dict[str, str]]:
-    """Money in stock: at cost where every product on hand has one, else at list price."""
+def _stock(
+    some: Seen, products: pl.DataFrame, facts: dict[str, Any] | None
+) -> list[dict[str, str]]:
+    """Money in stock, counted as the inventory counts it."""
     if "stock" not in products.columns or products["stock"].null_count() == products.height:
         return []
-    stocked = products.filter(pl.col("stock") > 0)
-    at = "price"
-    if "unit_cost" in products.columns and not stocked["unit_cost"].null_count():
-        at = "unit_cost"
-    worth = float((stocked["stock"] * stocked[at]).sum())
-    units = some.formats.count(float(stocked["stock"].sum()))
-    label = text("kpi.stock.cost" if at == "unit_cost" else "kpi.stock.price")
-    money = some.formats.money_short(worth)
-    return [{"label": label, "value": money, "note": text("kpi.stock.note", units=units)}]
+    if facts is None:
+        nothing = pl.lit(None, pl.Float64)
+        cost = pl.col("unit_cost") if "unit_cost" in products.columns else nothing
+        facts = products.filter(pl.col("stock") > 0).select(
+            stock_money=(pl.col("stock") * pl.coalesce(cost, "price")).sum(),
+            at_price=(cost.is_null() & pl.col("stock").is_not_null()).sum(),
+            stocked=pl.len(),
+        ).to_dicts()[0]  # fmt: skip
+    units = some.formats.count(float(products["stock"].clip(0).sum()))
+    return [stock_tile(some, facts) | {"note": text("kpi.stock.note", units=units)}]
 
 
 def _charts(
@@ -193,10 +208,9 @@ def _charts(
     return {name: drawn(chart) for name, chart in found.items()}
 
 
-def _first(inventory: pl.DataFrame | None, action: str) -> list[dict[str, Any]]:
+def _first(inventory: pl.LazyFrame | None, action: str) -> list[dict[str, Any]]:
+    """The products of an action with most money; without those that somebody has dismissed."""
     if inventory is None:
         return []
-    rows = inventory.filter(pl.col("action") == action)
-    if "verdict" in rows.columns:
-        rows = rows.filter(pl.col("verdict").is_null() | (pl.col("verdict") != "dismissed"))
-    return rows.sort("money", descending=True, nulls_last=True).head(LISTED).to_dicts()
+    rows = inventory.filter(left(action)).sort("money", descending=True, nulls_last=True)
+    return rows.head(LISTED).collect().to_dicts()

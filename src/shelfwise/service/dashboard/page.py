@@ -128,7 +128,8 @@ def show(template: str, place: str, *, title: str, **values: Any) -> str:
     return render_template(
         f"dashboard/{template}.html",
         place=place, places=PLACES, title=title, seen=some, run=some.run if some else None,
-        runs=runs, t=text, f=formats, url=url, has=has, theme=theme(), version=__version__,
+        runs=runs, t=text, f=formats, url=url, bound=bound, has=has, theme=theme(),
+        version=__version__,
         config=lambda: chart_config(formats), period=period(some) if some else "",
         may=lambda scope: bool(g.scopes & {scope, "admin"}), csrf=csrf_token,
         signed_in=current_app.config["KEY_NEEDED"], **values,
@@ -173,12 +174,31 @@ def url(place: str, **given: Any) -> str:
     return f"{path}?{urlencode(parts)}" if parts else path
 
 
+def bound(place: str, **given: Any) -> str:
+    """The address that a form posts to, or of a file: it stays with the run that is shown.
+
+    A run that arrives between the look and the click gets none of what was meant for this one.
+    """
+    some = _seen_or_none()
+    return url(place, **{"run": some.run.id if some else None, **given})
+
+
 def whole(name: str) -> int:
     """A place in a list, from the address; 0 where none is given."""
     given = request.args.get(name, "0") or "0"
-    if not given.isdigit() or len(given) > 10:
+    # isdigit alone takes ², which int refuses; and int refuses thousands of digits.
+    if not (given.isascii() and given.isdigit() and len(given) <= 10):
         raise InputError(f"{name} is not a place in the list.", "Follow the links of the page.")
     return int(given)
+
+
+def within(after: int, count: int, rows: int) -> int:
+    """A place in a list of `count` rows; beyond its end the last page of `rows` begins there.
+
+    >>> within(50, 60, 25), within(10_000, 60, 25), within(25, 0, 25)
+    (50, 50, 0)
+    """
+    return after if after < count else max(0, (count - 1) // rows * rows)
 
 
 def theme() -> str:

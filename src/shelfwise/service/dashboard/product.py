@@ -152,4 +152,6 @@ def _neighbors(some: Seen, shown: dict[str, Any]) -> list[dict[str, Any]]:
             pl.col("location").cast(pl.String).eq_missing(pl.lit(shown.get("location"), pl.String))
         )
     near = rows.filter(~mine).with_columns(far.alias("_far")).bottom_k(NEIGHBORS, by="_far")
-    return near.sort("rank").collect().to_dicts()
+    found = near.sort("rank").collect()
+    set_by_hand = store().overrides.of_rows(found, some.run.as_of)
+    return [row | {"override": one} for row, one in zip(found.to_dicts(), set_by_hand, strict=True)]

@@ -1,16 +1,20 @@
 """Products: which ones match, in which order, and all of them as a file."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from flask import Response, request
 
+from shelfwise.errors import InputError, excerpt
+from shelfwise.sales.labels import TRENDS
 from shelfwise.service import download
-from shelfwise.service.dashboard.page import Seen, screen, seen, show, url, whole
+from shelfwise.service.dashboard.page import Seen, bound, screen, seen, show, url, whole, within
 from shelfwise.service.dashboard.texts import text
 from shelfwise.service.kept import store
-from shelfwise.store.query import FILTERS, Query, page, select
+from shelfwise.store.query import FILTERS, MARK, Query, page, select
 
 ROWS = 25
 CHOICES = ("category", "supplier", "brand", "location", "tier", "tier_in_group", "abc_class",
@@ -20,6 +24,10 @@ COLUMNS = ("name", "category", "supplier", "location", "price", "units_sold", "s
            "stock_ratio", "performance_score", "performance_tier")  # fmt: skip
 TEXTS_FIRST = ("name", "category", "supplier", "location")
 MOST_CHOICES = 500
+"""Above so many values a filter is typed; the first of them are offered."""
+TIER = "_tier"
+"""The column with the tier that counts: as somebody has set it, else as it was computed."""
+PLACE = "_at"
 FILES = ("csv", "xlsx", "parquet", "json")
 
 
@@ -27,12 +35,13 @@ FILES = ("csv", "xlsx", "parquet", "json")
 def products() -> str:
     """A page of products."""
     some = seen()
-    asked, rows = _asked(some), _rows(some)
-    after = whole("after")
-    found, following = page(rows, asked, ROWS, after)
+    asked, rows = _asked(), _rows(some)
     count = _count(some, asked)
-    trail = [int(part) for part in request.args.get("trail", "").split(",") if part.isdigit()][-40:]
+    after, first, before = _place(some, rows, asked, count)
+    found, following = page(rows, asked, ROWS, after)
     filters = {**asked.equal, "search": asked.search, "flag": asked.flag}
+    if TIER in filters:
+        filters["tier"] = filters.pop(TIER)
     shown = [name for name in COLUMNS if name in found.columns]
     given = {name: value for name, value in filters.items() if value}
     here = given | {"sort": asked.sort}
@@ -48,18 +57,14 @@ def products() -> str:
         columns=shown,
         sortable={name: _toggled(asked.sort, name) for name in shown},
         sort=asked.sort or "rank",
-        choices=_choices(some),
-        flags=_flags(some),
+        **_fields(some, given),
         filters=given,
         here=here,
         count=count,
-        first=after + 1 if not given or asked.sort else len(trail) * ROWS + 1,
-        next=url("products", **here, after=following, trail=",".join(map(str, [*trail, after])))
-        if following is not None
-        else None,
-        previous=url("products", **here, after=trail[-1] or None,
-                     trail=",".join(map(str, trail[:-1]))) if trail else None,
-        files=[(kind, url(f"products.{kind}", **here)) for kind in FILES],
+        first=first + 1,
+        next=url("products", **here, after=following) if following is not None else None,
+        previous=url("products", **here, after=before or None) if before is not None else None,
+        files=[(kind, bound(f"products.{kind}", **here)) for kind in FILES],
         texts=TEXTS_FIRST,
     )  # fmt: skip
 
@@ -68,9 +73,10 @@ def products() -> str:
 def products_file(format: str) -> Response:
     """All products that the filters leave, in their order, as a file."""
     some = seen()
-    rows = store().overrides.marked(_rows(some), some.run.as_of)
+    rows = select(_rows(some), _asked()).drop(TIER, strict=False)
+    rows = store().overrides.marked(rows, some.run.as_of)
     options = {"limit": None, "raw": None}
-    return download.attachment(select(rows, _asked(some)), some.run, format, options, "products")
+    return download.attachment(rows, some.run, format, options, "products")
 
 
 def _rows(some: Seen) -> pl.LazyFrame:
@@ -80,11 +86,18 @@ def _rows(some: Seen) -> pl.LazyFrame:
     beside = store().derived.beside(some.run)
     if not wanted.isdisjoint(beside.columns) or request.path != "/products":
         rows = beside.joined(rows)
+    if request.args.get("tier"):
+        rows = store().overrides.marked(rows, some.run.as_of)
+        rows = rows.with_columns(pl.coalesce(MARK, "performance_tier").alias(TIER)).drop(MARK)
     return rows
 
 
-def _asked(some: Seen) -> Query:
+def _asked() -> Query:
     equal = {name: request.args[name] for name in FILTERS if request.args.get(name)}
+    if (trend := equal.get("trend")) and trend not in TRENDS:
+        raise InputError(f"trend is {excerpt(trend)}.", f"It is one of {', '.join(TRENDS)}.")
+    if "tier" in equal:
+        equal[TIER] = equal.pop("tier")
     sort = request.args.get("sort") or None
     return Query(
         equal=equal,
@@ -101,11 +114,55 @@ def _count(some: Seen, asked: Query) -> int:
     return int(select(_rows(some), unsorted).select(pl.len()).collect().item())
 
 
+def _place(some: Seen, rows: pl.LazyFrame, asked: Query, count: int) -> tuple[int, int, int | None]:
+    """Where the page begins: its place, how many products come before, and the page before it.
+
+    Beyond the end it is the last page. In the order of the rank a place is a row of the whole
+    file, so that it takes counting how many before it fit.
+    """
+    after = min(whole("after"), some.run.products)
+    if asked.sort is not None or asked == Query():
+        after = within(after, count, ROWS)
+        return after, after, max(0, after - ROWS) if after else None
+    if not after:
+        return 0, 0, None
+    numbered = rows.head(after).with_row_index(PLACE)
+    fitting = select(numbered, asked).select(PLACE).collect()[PLACE]
+    if len(fitting) >= count:
+        last = within(count, count, ROWS)
+        after = int(fitting[last]) if count else 0
+        fitting = fitting.head(last)
+    first = len(fitting)
+    return after, first, (int(fitting[max(0, first - ROWS)]) if first else None)
+
+
 def _toggled(sort: str | None, column: str) -> str:
     """What a click on a heading sorts by: numbers the largest first, texts from A."""
     first = column if column in TEXTS_FIRST else f"-{column}"
     other = f"-{column}" if column in TEXTS_FIRST else column
     return other if sort == first else first
+
+
+def _fields(some: Seen, given: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of the filters; every filter that counts has one, so that none is lost."""
+    found = {name: values for name, values in _choices(some).items() if len(values) > 1}
+    choices = {name: values for name, values in found.items() if len(values) <= MOST_CHOICES}
+    flags = _flags(some)
+    for name in choices:
+        if given.get(name) and given[name] not in choices[name]:
+            choices[name].append(given[name])
+    if flags and given.get("flag") and given["flag"] not in flags:
+        flags.append(given["flag"])
+    here = {**given, "sort": request.args.get("sort")}
+    shown = {*found, "search", *(["flag"] if flags else [])}
+    return {
+        "choices": choices,
+        "typed": {name: values[:MOST_CHOICES] for name, values in found.items()
+                  if name not in choices},
+        "flags": flags,
+        "chips": [(name, value, url("products", **{**here, name: None}))
+                  for name, value in given.items() if name not in shown],
+    }  # fmt: skip
 
 
 def _choices(some: Seen) -> dict[str, list[str]]:
@@ -115,7 +172,7 @@ def _choices(some: Seen) -> dict[str, list[str]]:
         if made := some.derived.get(table):
             values = made.scan().select(pl.col(name).unique().drop_nulls()).collect()
             found[name] = tuple(sorted(values.to_series().to_list()))
-    return {name: list(found[name]) for name in CHOICES if len(found.get(name, ())) > 1}
+    return {name: list(found[name]) for name in CHOICES if name in found}
 
 
 @lru_cache(maxsize=32)
@@ -132,8 +189,8 @@ def _values(file: Path) -> tuple[tuple[str, tuple[str, ...]], ...]:
         values = sorted(some.to_series().to_list())
         if name in ("tier", "tier_in_group"):
             values = [tier for tier in ("High", "Medium", "Low") if tier in values]
-        if len(values) <= MOST_CHOICES:
-            found.append((name, tuple(values)))
+        # One more than the most tells that there are too many to choose from.
+        found.append((name, tuple(values[: MOST_CHOICES + 1])))
     return tuple(found)
 
 

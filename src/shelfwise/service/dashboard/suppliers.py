@@ -10,7 +10,17 @@ from shelfwise import charts
 from shelfwise.errors import InputError, excerpt
 from shelfwise.insights.suppliers import USUAL
 from shelfwise.service import download
-from shelfwise.service.dashboard.page import Seen, drawn, screen, seen, show, url, whole
+from shelfwise.service.dashboard.page import (
+    Seen,
+    bound,
+    drawn,
+    screen,
+    seen,
+    show,
+    url,
+    whole,
+    within,
+)
 from shelfwise.service.dashboard.texts import text
 from shelfwise.service.dashboard.working import settings_of, working
 from shelfwise.service.kept import store
@@ -49,7 +59,7 @@ def suppliers() -> Any:
         height=rows.height,
         about=about,
         settings=settings_of("suppliers", SETTINGS, some),
-        file=url("suppliers.csv"),
+        file=bound("suppliers.csv"),
         **{"range": _range, "delivery": _delivery, "dependency": _dependency}[view](
             some, rows, about
         ),
@@ -198,7 +208,8 @@ def _table(view: str, rows: pl.DataFrame) -> dict[str, Any]:
     if column not in {SORTED_BY.get(name, name) for name in COLUMNS[view]}:
         raise InputError(f"sort is {excerpt(given)}.", "Follow the links of the headings.")
     ordered = rows.sort(column, descending=given.startswith("-"), nulls_last=True)
-    after, more = whole("after"), {"view": view, "sort": request.args.get("sort")}
+    after = within(whole("after"), rows.height, ROWS)
+    more = {"view": view, "sort": request.args.get("sort")}
     shown = [name for name in COLUMNS[view] if rows[_known(name)].null_count() < rows.height
              or name == "supplier"]  # fmt: skip
     links = {}

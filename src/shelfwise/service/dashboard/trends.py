@@ -8,7 +8,7 @@ from flask import request
 from shelfwise import charts
 from shelfwise.errors import InputError, excerpt
 from shelfwise.sales.labels import TRENDS
-from shelfwise.service.dashboard.page import Seen, drawn, screen, seen, show, url, whole
+from shelfwise.service.dashboard.page import Seen, drawn, screen, seen, show, url, whole, within
 from shelfwise.service.dashboard.texts import text
 from shelfwise.service.dashboard.working import working
 from shelfwise.store.query import Query, page
@@ -97,7 +97,8 @@ def _list(some: Seen, rows: pl.LazyFrame, view: str) -> dict[str, Any]:
         wanted = wanted.filter(pl.col("category") == category)
     # Where all of an interval is far from zero, the trend is surest.
     sure = pl.min_horizontal(pl.col("growth_low").abs(), pl.col("growth_high").abs())
-    sort, after = _sort(view), whole("after")
+    count = int(wanted.select(pl.len()).collect().item())
+    sort, after = _sort(view), within(whole("after"), count, ROWS)
     found, following = page(wanted.with_columns(sure=sure), Query(sort=sort), ROWS, after)
     here = {"view": view, "trend": trend, "category": category, "sort": request.args.get("sort")}
     with_category = rows.select(pl.col("category").is_not_null().any()).collect().item()
@@ -105,7 +106,7 @@ def _list(some: Seen, rows: pl.LazyFrame, view: str) -> dict[str, Any]:
         "rows": found.to_dicts(),
         "common": _common(wanted),
         "columns": [name for name in shown if name != "category" or with_category],
-        "count": int(wanted.select(pl.len()).collect().item()),
+        "count": count,
         "first": after + 1,
         "next": url("trends", **here, after=following) if following else None,
         "previous": url("trends", **here, after=max(0, after - ROWS) or None) if after else None,

@@ -12,7 +12,11 @@ ready(() => {
   // Empty fields would only lengthen the address.
   for (const form of document.querySelectorAll("form[data-filters]")) {
     form.addEventListener("submit", () => {
-      for (const field of form.elements) field.disabled = field.name && !field.value;
+      for (const field of form.elements) {
+        if (!field.name || field.value || field.disabled) continue;
+        field.disabled = true;
+        field.dataset.leftOut = "";
+      }
     });
   }
   const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
@@ -26,8 +30,12 @@ ready(() => {
 });
 
 window.addEventListener("pageshow", (event) => {
-  // Back from another page: fields that were disabled for sending work again.
-  if (event.persisted) for (const field of document.querySelectorAll(":disabled")) field.disabled = false;
+  // Back from another page: fields that were left out of what was sent work again, and no others.
+  if (!event.persisted) return;
+  for (const field of document.querySelectorAll("[data-left-out]")) {
+    field.disabled = false;
+    delete field.dataset.leftOut;
+  }
 });
 
 // Charts: the specification stands beside each, with names of colors that the theme fills in.
