@@ -62,6 +62,20 @@ def test_back_leads_to_the_same_list(demo: LiveDoor, visit: Visit) -> None:
     expect(page).to_have_url(re.compile("tier=Low"))
 
 
+def test_back_frees_only_what_the_script_itself_left_out(demo: LiveDoor, visit: Visit) -> None:
+    page = visit(demo).open("/products")
+    page.evaluate("""() => {
+        document.querySelector("button.primary").disabled = true;
+        const form = document.querySelector("form[data-filters]");
+        form.addEventListener("submit", (event) => event.preventDefault());
+        form.requestSubmit();
+    }""")
+    expect(page.locator("#search")).to_be_disabled()
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    expect(page.locator("#search")).to_be_enabled()
+    expect(page.locator("button.primary").first).to_be_disabled()
+
+
 def test_a_tier_set_by_hand_is_kept_and_can_be_taken_back(own_demo: LiveDoor, visit: Visit) -> None:
     page = visit(own_demo).open("/product?id=1001")
     computed = page.locator(".top .tier, h1 ~ * .tier, .tier").first.inner_text()
