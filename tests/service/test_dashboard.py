@@ -1,10 +1,12 @@
 """The pages of the dashboard as they come from the server, without a browser."""
 
+import datetime as dt
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -20,6 +22,7 @@ from shelfwise.settings import load_settings
 KEY = "a-key-of-sixteen-letters"
 TEMPLATES = Path(__file__).parents[2] / "src/shelfwise/service"
 App = Callable[..., Flask]
+WEEK = dt.timedelta(weeks=1)
 
 
 @pytest.fixture
@@ -440,3 +443,77 @@ POSTED = ("amount", "proposed", "reason", "verdict", "action", "cash", "min_orde
           "days", "fixed_cost", "assumed_uplift", "margin_floor", "discounts", "start", "until",
           "end", "days_apart", "policy.review_days", "make", "place", "cancel", "again", "key",
           "theme", "next", "period_days", "max_rejected")  # fmt: skip
+def test_by_clusters_no_cut_of_the_score_is_said_to_decide(app_with: App) -> None:
+    app = app_with()
+    run = store(app).runs.save(analyze(shop(60), tiering="kmeans", period=28))
+    assert run.model.cut_high is not None
+    client = app.test_client()
+    for row in store(app).runs.products(run).collect().to_dicts()[::12]:
+        shown = page(client, f"/product?id={row['product_id']}")
+        assert text("product.why.cluster", tier=row["performance_tier"]) in shown
+        assert "points short of" not in shown
+        assert "High begins at" not in shown
+        assert "would make it High" not in shown
+    assert "Here High begins" not in page(client, "/method")
+
+
+def test_profiles_are_compared_with_the_tiers_that_the_run_has(app_with: App) -> None:
+    app = app_with()
+    client = app.test_client()
+    rows = shop(60)
+    mine = analyze(rows, tiering="kmeans", period=28)
+    other = analyze(rows, profile="robust", tiering="kmeans", period=28)
+    store(app).runs.save(mine)
+    moved = {
+        name: (before, after) for name, before, after in zip(
+            mine.products["name"], mine.products["performance_tier"],
+            other.products["performance_tier"], strict=True)
+        if before != after
+    }  # fmt: skip
+    assert moved
+    shown = page(client, "/profiles?with=robust")
+    assert text("profiles.title", n=len(moved), name="robust") in shown
+    found = re.findall(r"<bdi>(.*?)</bdi></a></td><td class=\"number\">.*?</i>(\w+)</span></td>"
+                       r"<td>.*?</i>(\w+)</span>", shown)  # fmt: skip
+    assert {name: (before, after) for name, before, after in found} == moved
+    # A model of other products gives tiers that a new fit would not.
+    store(app).runs.save(analyze(rows[:30], model=analyze(rows, period=28).model))
+    kept = store(app).runs.products().collect().select("product_id", before="performance_tier")
+    fresh = analyze(rows[:30], profile="robust").products.select("product_id", "performance_tier")
+    both = kept.join(fresh, on="product_id")
+    changed = both.filter(pl.col("before").cast(pl.String) != pl.col("performance_tier"))
+    shown = page(client, "/profiles?with=robust")
+    assert text("profiles.title", n=changed.height, name="robust") in shown
+
+
+def test_scores_of_other_profiles_tierings_and_later_runs_are_no_history(app_with: App) -> None:
+    app = app_with()
+    client = app.test_client()
+    day = dt.date(2026, 5, 1)
+    runs = [
+        store(app).runs.save(analyze(shop(30 + n), period=28, **more), as_of=day + n * WEEK)
+        for n, more in enumerate([{}, {"profile": "robust"}, {"tiering": "kmeans"}, {}, {}])
+    ]  # fmt: skip
+    shown = page(client, f"/product?id=1&run={runs[3].id}")
+    scores = [store(app).runs.products(run).filter(pl.col("product_id") == 1)
+              .select("performance_score").collect().item() for run in runs]  # fmt: skip
+    assert "for each run of the profile standard" in shown
+    assert (f"It scores {scores[3]:.1f} in the last of 2 runs, and {scores[0]:.1f} in the "
+            "first.") in shown  # fmt: skip
+    alone = page(client, f"/product?id=1&run={runs[1].id}")
+    assert text("product.history.none", profile="robust") in alone
+
+
+def test_an_id_in_several_locations_asks_which(app_with: App) -> None:
+    rows = [row | {"location": place, "units_sold": n * (2 if place == "A" else 1)}
+            for n, row in enumerate(shop(20), 1) for place in ("A", "<b>", None)]  # fmt: skip
+    client = app_with(rows).test_client()
+    shown = page(client, "/product?id=3")
+    assert text("product.places.lead") in shown
+    links = re.findall(r'class="name" href="(/product[^"]+)"', shown)
+    assert len(links) == 3
+    for link in links:
+        one = page(client, link.replace("&amp;", "&"))
+        assert "Why it scores" in one
+    assert "<bdi>A</bdi>" in page(client, "/product?id=3&location=A")
+    assert "Why it scores" in page(app_with(shop(20)).test_client(), "/product?id=3&location=")

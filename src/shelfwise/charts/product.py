@@ -78,8 +78,13 @@ def weeks(
     )
 
 
-def history(scored: pl.DataFrame, formats: Formats | None = None) -> Chart:
-    """The score of a product in each run: as_of, performance_score, performance_tier."""
+def history(
+    scored: pl.DataFrame, formats: Formats | None = None, profile: str | None = None
+) -> Chart:
+    """The score of a product in each run: as_of, performance_score, performance_tier.
+
+    Scores of several profiles are no series: pass the runs of one, and name it.
+    """
     formats = formats or Formats()
     rows = scored.with_columns(pl.col("as_of").cast(pl.String))
     encoding = {
@@ -105,12 +110,13 @@ def history(scored: pl.DataFrame, formats: Formats | None = None) -> Chart:
         ],
     )  # fmt: skip
     first, last = scored["performance_score"][0], scored["performance_score"][-1]
-    told = f"It scores {formats.number(last)} now"
+    told = f"It scores {formats.number(last)}"
     if scored.height > 1:
-        told += f", after {formats.number(first)} in the first of {scored.height:,} runs"
+        told += f" in the last of {scored.height:,} runs, and {formats.number(first)} in the first"
     shown = scored.select(
         pl.col("as_of").alias("Run of"), pl.col("performance_score").alias("Score"),
         pl.col("performance_tier").alias("Tier"),
     )  # fmt: skip
-    return Chart("history", "Score by run", "A point for each run that has the product.",
-                 told + ".", drawn, shown, height=180)  # fmt: skip
+    of = f" of the profile {profile}" if profile else ""
+    meaning = f"A point for each run{of} that has the product."
+    return Chart("history", "Score by run", meaning, told + ".", drawn, shown, height=180)

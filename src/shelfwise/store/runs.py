@@ -198,6 +198,15 @@ class Runs:
             found = [_run(row) for row in connection.execute(wanted).mappings()]
         return found[:limit], found[limit - 1].id if len(found) > limit else None
 
+    def alike(self, run: Run) -> set[str]:
+        """The ids of runs of the same profile and tiering, up to this one by their days."""
+        same = (runs.c.profile == run.profile) & (runs.c.tiering == run.tiering)
+        earlier = (runs.c.as_of < run.as_of) | (
+            (runs.c.as_of == run.as_of) & (runs.c.id <= run.id)
+        )  # fmt: skip
+        with self._database.read() as connection:
+            return set(connection.scalars(sa.select(runs.c.id).where(same & earlier)))
+
     def beginning_with(self, start: str) -> list[str]:
         """The ids of up to ten runs that begin like this."""
         wanted = sa.select(runs.c.id).where(runs.c.id.startswith(start, autoescape=True))

@@ -10,10 +10,11 @@ from shelfwise import answer, charts
 from shelfwise.errors import InputError, NotFoundError, excerpt
 from shelfwise.service.access import audited
 from shelfwise.service.dashboard.page import Seen, drawn, screen, seen, show, url
+from shelfwise.service.dashboard.texts import text
 from shelfwise.service.kept import store
 from shelfwise.store.query import Query, page, select
 
-NEIGHBORS = 6
+NEIGHBORS, PLACES_LISTED = 6, 200
 
 
 @screen("/product")
@@ -21,6 +22,10 @@ def product() -> str:
     """A product by its `id`, and its `location` where it stands in several."""
     some = seen()
     row = _row(some)
+    if row.height > 1:
+        places = row.to_dicts()
+        title = text("product.places", name=row["name"][0], n=row.height)
+        return show("product_places", "products", title=title, rows=places)
     overrides = store().overrides.of_rows(row, some.run.as_of)
     shown = answer.kept_rows(row, some.run.model, some.run.products, explain=True, full=True)[0]
     product_id = str(shown["product_id"])
@@ -72,11 +77,13 @@ def _day(given: str) -> dt.date | None:
 
 
 def _row(some: Seen) -> pl.DataFrame:
-    product_id = request.args.get("id", "")
-    equal = {"product_id": product_id}
-    if request.args.get("location"):
-        equal["location"] = request.args["location"]
-    found, _ = page(some.products, Query(equal), 1)
+    """The row that the address asks for; all its locations where it does not say which."""
+    product_id, location = request.args.get("id", ""), request.args.get("location")
+    equal = {"product_id": product_id} | ({"location": location} if location else {})
+    rows = some.products
+    if location == "" and "location" in rows.collect_schema():
+        rows = rows.filter(pl.col("location").is_null())
+    found, _ = page(rows, Query(equal), PLACES_LISTED)
     if not found.height:
         raise NotFoundError(
             f"This run has no product {excerpt(product_id)}.", "Look for it on the Products page."
@@ -114,10 +121,12 @@ def _charts(
 ) -> dict[str, dict[str, Any]]:
     found = {}
     product_id = str(shown["product_id"])
-    scored = store().runs.history.of(product_id, shown.get("location"))
+    alike = store().runs.alike(some.run)
+    scored = [row for row in store().runs.history.of(product_id, shown.get("location"))
+              if row["run_id"] in alike]  # fmt: skip
     if len(scored) > 1:
         frame = pl.DataFrame(scored).with_columns(pl.col("as_of").str.to_date())
-        found["history"] = drawn(charts.history(frame, some.formats))
+        found["history"] = drawn(charts.history(frame, some.formats, some.run.profile))
     if (units := _units(some, product_id)) is not None:
         found["weeks"] = drawn(charts.weeks(units, forecast, some.formats))
     return found

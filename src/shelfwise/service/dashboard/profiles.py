@@ -8,7 +8,9 @@ from flask import request
 
 from shelfwise.columns import COLUMNS
 from shelfwise.errors import InputError
-from shelfwise.profile import PROFILES, Profile
+from shelfwise.model import Tiering
+from shelfwise.notices import best_sellers
+from shelfwise.profile import PROFILES
 from shelfwise.reasons import Comparison
 from shelfwise.run import analyze
 from shelfwise.service.dashboard.page import screen, seen, show
@@ -29,7 +31,8 @@ def profiles() -> str:
     if wanted not in PROFILES:
         raise InputError(f"There is no profile {wanted}.", f"There are {', '.join(PROFILES)}.")
     try:
-        found = _compared(store().runs.products_file(some.run), mine, wanted, some.days)
+        file = store().runs.products_file(some.run)
+        found = _compared(file, mine.name, wanted, some.run.model.tiering, some.days)
     except InputError as error:
         title = text("profiles.title.impossible", name=wanted)
         return show("profiles", "profiles", title=title, missing=error, found=None,
@@ -62,9 +65,29 @@ def _moves(changed: pl.DataFrame) -> list[tuple[str, str, int]]:
 
 
 @lru_cache(maxsize=8)
-def _compared(file: Path, mine: Profile, wanted: str, days: float | None) -> Comparison:
-    """The comparison; what is kept of a run never changes."""
+def _compared(
+    file: Path, mine: str, wanted: str, tiering: Tiering, days: float | None
+) -> Comparison:
+    """The kept tiers against those of another profile; what is kept of a run never changes."""
     products = pl.scan_parquet(file)
     given = {column.name for column in COLUMNS}
     names = [n for n in products.collect_schema().names() if n in given]
-    return analyze(products.select(names), profile=mine, period=days).compare(wanted)
+    other = analyze(products.select(names), profile=wanted, tiering=tiering, period=days).products
+    # Both are in the order of the file, and neither has fewer rows.
+    both = (
+        products.select(
+            "product_id", "name", "revenue", tier_before=pl.col("performance_tier").cast(pl.String)
+        )
+        .collect()
+        .with_columns(tier_after=other.lazy().collect()["performance_tier"].cast(pl.String))
+    )
+    k = best_sellers(both.height)
+    best = pl.col("revenue") >= both["revenue"].sort(descending=True)[k - 1]
+    low = both.filter(best, pl.col("revenue") > 0).select("tier_before", "tier_after") == "Low"
+    # Products that earn the same as the last best seller may bring more.
+    counts = [min(k, int(low[name].sum())) for name in ("tier_before", "tier_after")]
+    changed = both.filter(pl.col("tier_before") != pl.col("tier_after"))
+    return Comparison(
+        changed.sort("revenue", descending=True), both.height, k,
+        dict(zip((mine, wanted), counts, strict=True)),
+    )  # fmt: skip

@@ -218,6 +218,8 @@ TEXTS: dict[str, str] = {
     "product.why.high": "It is High. High begins at {high}.",
     "product.why.short": "{points} points short of High, which begins at {high}.",
     "product.why.low": "Low ends at {low}; {points} points short of High, which begins at {high}.",
+    "product.why.cluster": "It is {tier} because its cluster is (k-means). No score decides where "
+    "a tier begins.",
     "product.contribution": "{points} of {most}",
     "product.percentile": "It scores higher than {share} of all products.",
     "product.to_high": "{n} more unit sold, and all else the same, would make it High.|"
@@ -241,7 +243,11 @@ TEXTS: dict[str, str] = {
     "product.neighbors": "Next to it in {category}",
     "product.neighbors.all": "Next to it",
     "product.neighbors.meaning": "Nearest by score.",
-    "product.history.none": "This is the first run that has it.",
+    "product.history.none": "No earlier run that has it is of the profile {profile} and tiered the "
+    "same way.",
+    "product.places": "{name} stands in {n} location|{name} stands in {n} locations",
+    "product.places.lead": "Choose one: each has a score of its own.",
+    "product.places.none": "no location",
     "product.no_weeks": "Units per week need order lines: a run made of dates, products and "
     "quantities.",
     "product.override.title": "Set its tier by hand",
