@@ -137,3 +137,14 @@ def test_what_cannot_be_drawn_is_refused_with_a_way_out() -> None:
         draw("portfolio_map", pl.DataFrame({"stock_ratio": [None]}))
     with pytest.raises(InputError, match=r"no theme 'pink'.*light or dark"):
         bare.chart("pareto").themed("pink")
+
+
+@pytest.mark.parametrize(
+    ("locale", "value", "told"),
+    [("en_US", 11e6, "€11.0M"), ("en_US", 10.9e6, "€10.9M"), ("en_US", 3_300, "€3.30K"),
+     ("en_US", -3_370, "-€3.37K"), ("en_US", 999_600, "€1.00M"), ("en_US", 110_000, "€110K"),
+     ("en_US", 999, "€999"), ("de_DE", 11e6, "11,0 Mio. €"), ("de_DE", 3_300, "3300 €"),
+     ("fr_FR", 3_300, "3,30 k €"), ("ja_JP", 11_000, "€1.10万")],
+)  # fmt: skip
+def test_short_money_always_has_three_digits(locale: str, value: float, told: str) -> None:
+    assert Formats(locale, "EUR").money_short(value).replace("\u00a0", " ") == told

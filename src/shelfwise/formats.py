@@ -5,6 +5,7 @@ Babel knows the customs; this says which of them a place of the program uses.
 
 import datetime as dt
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,8 @@ class Formats:
         >>> said = Formats("en_US", "EUR")
         >>> said.money(4851.29), said.money_short(5_627_434.17), said.share(0.2551)
         ('€4,851.29', '€5.63M', '26%')
+        >>> said.money_short(11_000_000), said.money_short(3_300)
+        ('€11.0M', '€3.30K')
         >>> Formats().count(50000), Formats().money_short(1234.5), Formats().number(92.14)
         ('50,000', '1.23K', '92.1')
     """
@@ -59,21 +62,30 @@ class Formats:
         return self._paid(self.number(abs(value), digits), value)
 
     def money_short(self, value: float | None) -> str:
-        """Money in three digits, as on a tile: 5.63M."""
+        """Money in three digits, as on a tile: 5.63M, and 11.0M beside 10.9M."""
         if value is None or math.isnan(value):
             return NOTHING
         if abs(value) < 1000:
             shown = self.number(abs(value), 0)
         else:
-            size = abs(value)
-            rounded = float(f"{size:.3g}")
-            digits = 2 - math.floor(math.log10(rounded)) % 3
-            shown = str(
-                _babel().format_compact_decimal(
-                    rounded, format_type="short", locale=self.locale, fraction_digits=digits
-                )
-            )
+            shown = self._compact(float(f"{abs(value):.3g}"))
         return self._paid(shown, value)
+
+    def _compact(self, rounded: float) -> str:
+        """A number of three digits with the locale's word for its size, zeros kept."""
+        babel = _babel()
+        shown = str(babel.format_compact_decimal(
+            rounded, format_type="short", locale=self.locale, fraction_digits=2
+        ))  # fmt: skip
+        mark = babel.get_decimal_symbol(self.locale)
+
+        def padded(found: re.Match[str]) -> str:
+            whole, _, part = found[0].partition(mark)
+            digits = max(0, 3 - sum(letter.isdigit() for letter in whole))
+            return whole + (mark + part.ljust(digits, "0") if digits else "")
+
+        # Babel leaves out zeros at the end: 11M beside 10.9M.
+        return re.sub(r"\d+([.,\u066b]\d+)*", padded, shown, count=1)
 
     def share(self, value: float | None, digits: int = 0) -> str:
         """A share of 1 as percent."""

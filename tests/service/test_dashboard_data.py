@@ -121,6 +121,36 @@ def test_columns_are_recognized_and_can_be_mapped_by_hand(app_with: App) -> None
     assert "gives two columns the same name" in twice
 
 
+def stopped(client: FlaskClient, place: str, given: dict[str, str]) -> str:
+    """Start an analysis, stop it, and go back to the form; where that is."""
+    with client.post(place, data=given | {"do": "start"}) as answer:
+        assert answer.status_code == 303, answer.get_data(as_text=True)
+        job = answer.location
+    client.post(f"{job}/stop", data={"csrf": given["csrf"]})
+    back = re.findall(r'class="button primary" href="([^"]+)"', page(client, job))[0]
+    return str(back.replace("&amp;", "&"))
+
+
+def test_what_was_mapped_and_allowed_is_kept_when_one_tries_again(app_with: App) -> None:
+    client = app_with().test_client()
+    rows = [{"ref": row["product_id"], "what": row["name"], "Price": row["price"],
+             "sold": row["units_sold"], "stock": row["stock"]} for row in shop(30)]  # fmt: skip
+    place = uploaded(client, csv(rows))
+    given = {"csrf": token(page(client, place)), "as": "products", "c0": "product_id",
+             "c1": "name", "label": "Again"}  # fmt: skip
+    back = stopped(client, place, given)
+    assert "c0=product_id" in back
+    shown = page(client, back)
+    assert heading(shown) == "All 30 rows can be scored"
+    assert 'value="Again"' in shown
+    changed = [{"was": row.pop("sku"), **row} for row in lines()]
+    place = uploaded(client, csv(changed))
+    given = {"csrf": given["csrf"], "as": "lines", "c0": "product_id", "max_rejected": "7.5"}
+    shown = page(client, stopped(client, place, given))
+    assert heading(shown) == "All 90 order lines can be read"
+    assert re.search(r'name="max_rejected"[^>]* value="7.5"', shown)
+
+
 def lines() -> list[dict[str, Any]]:
     return [
         {"sku": n % 12, "order_date": f"2026-0{1 + n % 3}-1{n % 9}", "qty": 1 + n % 4,

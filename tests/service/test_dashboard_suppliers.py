@@ -62,6 +62,20 @@ def test_what_their_range_earns_and_ties_up(client: FlaskClient) -> None:
     assert listed(page(client, "/suppliers?sort=supplier")) == ["S0", "S1", "S2", "S3"]
 
 
+def test_low_products_are_counted_not_estimated(client: FlaskClient) -> None:
+    products = store(client.application).runs.products().collect()
+    by = products.group_by("supplier").agg(
+        n=pl.len(), low=(pl.col("performance_tier").cast(pl.String) == "Low").sum()
+    )  # fmt: skip
+    shown = words(page(client, "/suppliers"))
+    assert by["low"].sum() > 0
+    for name, n, low in by.iter_rows():
+        assert re.search(rf" {name} {n} .*? {low} of {n} ", shown)
+    shares = dict(by.select("supplier", pl.col("low") / pl.col("n")).iter_rows())
+    ordered = listed(page(client, "/suppliers?sort=-low_part"))
+    assert [shares[name] for name in ordered] == sorted(shares.values(), reverse=True)
+
+
 def test_without_receipts_it_says_what_would_tell_how_they_deliver(client: FlaskClient) -> None:
     shown = words(page(client, "/suppliers?view=delivery"))
     assert text("suppliers.no_receipts") in shown

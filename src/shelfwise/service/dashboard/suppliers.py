@@ -32,12 +32,13 @@ DRAWN = 14
 """How many suppliers a chart has; those that earn most."""
 COLUMNS = {
     "range": ("supplier", "products", "revenue", "revenue_share", "margin", "score", "score_place",
-              "low_share", "stock_money", "overstock_money", "dead_money"),
+              "low_products", "stock_money", "overstock_money", "dead_money"),
     "delivery": ("supplier", "deliveries", "otif", "otif_place", "on_time", "in_full", "fill_rate",
                  "lead_time", "days_late"),
 }  # fmt: skip
-SORTED_BY = {"score_place": "score", "otif_place": "otif"}
+PLACES = {"score_place": "score", "otif_place": "otif"}
 """What a column of places is sorted by."""
+SORTED_BY = PLACES | {"low_products": "low_part"}
 
 
 @screen("/suppliers")
@@ -154,7 +155,22 @@ def _range(some: Seen, rows: pl.DataFrame, about: dict[str, Any]) -> dict[str, A
                 score=some.formats.number(first["score"]), low=first["score_place_low"],
                 high=first["score_place_high"], count=known.height),
         )  # fmt: skip
-    return _table("range", rows) | {"charts": {n: drawn(chart) for n, chart in found.items()}}
+    drawings = {name: drawn(chart) for name, chart in found.items()}
+    return _table("range", _with_low(some, rows)) | {"charts": drawings}
+
+
+def _with_low(some: Seen, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with how many products of theirs are Low, and which part of all of theirs."""
+    low = pl.col("performance_tier").cast(pl.String) == "Low"
+    if not rows.height or "supplier" not in some.products.collect_schema():
+        nobody = pl.lit(None, pl.Int64)
+        return rows.with_columns(low_products=nobody, low_part=nobody)
+    name = pl.col("supplier").cast(pl.String).str.strip_chars()
+    counted = some.products.group_by(name).agg(low_products=low.sum()).collect()
+    part = pl.col("low_products") / pl.col("products")
+    return rows.join(counted, on="supplier", how="left", maintain_order="left").with_columns(
+        low_part=part
+    )  # fmt: skip
 
 
 def _delivery(some: Seen, rows: pl.DataFrame, about: dict[str, Any]) -> dict[str, Any]:
@@ -228,7 +244,7 @@ def _table(view: str, rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def _known(name: str) -> str:
-    return f"{name}_low" if name in SORTED_BY else name
+    return f"{name}_low" if name in PLACES else name
 
 
 def _view() -> str:

@@ -272,8 +272,10 @@ def analysis_job(job_id: str) -> Any:
     name, back = source.get("place", ""), ""
     if "upload" in source:
         try:
-            name = store().uploads.get(source["upload"]).name
-            back = url(f"data/{source['upload']}", **_asked_of(job.request))
+            kept = store().uploads.get(source["upload"])
+            name = kept.name
+            if job.is_over:
+                back = url(f"data/{kept.id}", **_asked_of(kept, job.request))
         except NotFoundError:
             name = ""
     page = Response(show(
@@ -286,11 +288,18 @@ def analysis_job(job_id: str) -> Any:
     return page
 
 
-def _asked_of(carried: Mapping[str, Any]) -> dict[str, str]:
-    """The settings of a job, as the form has them."""
+def _asked_of(kept: Upload, carried: Mapping[str, Any]) -> dict[str, str]:
+    """The settings of a job and its mapping of columns, as the form has them."""
     sales = carried.get("sales") or {}
     found = {name: str(value) for name, value in {**carried, **sales}.items()
-             if name in FIELDS and value not in (None, "") and name != "max_rejected"}  # fmt: skip
+             if name in FIELDS and value not in (None, "")}  # fmt: skip
+    if sales:
+        found["max_rejected"] = f"{100 * sales['max_rejected']:g}"  # The form has percent.
+    mapped = carried.get("columns") or {}
+    if mapped:
+        names = list(_seen(kept, Asked(bool(sales)))[0].taken.columns)
+        found |= {f"c{names.index(theirs)}": ours for theirs, ours in mapped.items()
+                  if theirs in names}  # fmt: skip
     return {"as": "lines" if sales else "products"} | found
 
 
