@@ -443,6 +443,8 @@ POSTED = ("amount", "proposed", "reason", "verdict", "action", "cash", "min_orde
           "days", "fixed_cost", "assumed_uplift", "margin_floor", "discounts", "start", "until",
           "end", "days_apart", "policy.review_days", "make", "place", "cancel", "again", "key",
           "theme", "next", "period_days", "max_rejected")  # fmt: skip
+
+
 def test_by_clusters_no_cut_of_the_score_is_said_to_decide(app_with: App) -> None:
     app = app_with()
     run = store(app).runs.save(analyze(shop(60), tiering="kmeans", period=28))
@@ -517,3 +519,22 @@ def test_an_id_in_several_locations_asks_which(app_with: App) -> None:
         assert "Why it scores" in one
     assert "<bdi>A</bdi>" in page(client, "/product?id=3&location=A")
     assert "Why it scores" in page(app_with(shop(20)).test_client(), "/product?id=3&location=")
+
+
+@pytest.mark.parametrize("path", ["/", "/products", "/profiles"])
+def test_the_lead_names_the_profile(app_with: App, path: str) -> None:
+    shown = page(app_with(shop(60)).test_client(), path)
+    lead = re.findall(r'<p class="lead">(.*?)</p>', shown, re.DOTALL)[0]
+    assert text("run.profile", name="standard") in lead
+
+
+def test_nothing_to_reorder_is_not_priced(app_with: App) -> None:
+    rows = [row | {"unit_cost": 1.0, "stock": 9_000} for row in shop(20)]
+    app = app_with(rows)
+    store(app).derived.make(store(app).runs.get(), "inventory")
+    client = app.test_client()
+    for path in ("/", "/inventory"):
+        tile = re.findall(rf'<span class="label">{text("kpi.reorder")}</span>(.*?)</li>',
+                          page(client, path))[0]  # fmt: skip
+        assert "<strong>0</strong>" in tile
+        assert text("kpi.reorder.note", money="").strip() not in tile

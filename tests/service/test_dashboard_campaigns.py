@@ -11,6 +11,7 @@ from pages import heading, page
 
 from kinds import shop
 from shelfwise import analyze
+from shelfwise.insights.campaign import ASSOCIATION
 from shelfwise.insights.sections import QUESTIONS
 from shelfwise.service import store
 from shelfwise.service.dashboard.texts import text
@@ -191,3 +192,17 @@ def test_a_form_needs_its_token_and_the_scope(app_with: App) -> None:
     assert post(client).status_code == 403
     client.post("/sign-in", data={"csrf": csrf, "key": KEY})
     assert client.post("/campaigns", data={"view": "plan"}).status_code == 403
+
+
+@pytest.mark.parametrize("budget", [None, 900])
+def test_a_campaign_speaks_to_people(app_with: App, budget: float | None) -> None:
+    app = app_with()
+    run = kept(app)
+    policy = {"assumed_uplift": 0.9, "budget": budget, "days": 14}
+    store(app).derived.make(run, "campaign", policy=policy)
+    shown = page(app.test_client(), "/campaigns")
+    labels = re.findall(r'<span class="label">(.*?)</span>', shown)
+    assert (text("campaigns.tile.cost") in labels) == (budget is not None)
+    assert (text("campaigns.col.cost") in labels) == (budget is None)
+    assert "shelfwise." not in ASSOCIATION
+    assert "elasticities" not in text("campaigns.rests.elasticity")

@@ -138,3 +138,17 @@ def test_a_run_is_not_compared_with_itself_nor_without_the_scope(app_with: App) 
     assert client.post("/changes", data=given).status_code == 403
     assert client.post("/changes", data={"since": before.id}).status_code == 403
     assert text("changes.wrong.same") in page(client, f"/changes?since={after.id}", 422)
+
+
+def test_the_lead_names_the_run_before(app_with: App) -> None:
+    app = app_with()
+    client = app.test_client()
+    before = kept(app, shop(20), label="Shop <b>")
+    after = kept(app, shop(20))
+    for _ in range(2):
+        lead = re.findall(r'<p class="lead">(.*?)</p>', page(client, "/changes"), re.DOTALL)[0]
+        assert "(<bdi>Shop &lt;b&gt;</bdi>)." in lead
+        store(app).derived.make(after, "changes", since=before)
+    kept(app, shop(20))
+    shown = page(client, f"/changes?since={after.id}")
+    assert "(<bdi>shop.csv</bdi>)." in shown

@@ -357,3 +357,38 @@ def test_order_lines_with_stock_and_catalogue_are_analyzed(working: LiveDoor) ->
     assert heading(shown) == "All 90 order lines count"
     assert "Profile margin" in shown
     assert "12 products" in shown
+
+
+def test_the_day_of_order_lines_is_asked_for_in_other_words(app_with: App) -> None:
+    client = app_with().test_client()
+    shown = page(client, uploaded(client, csv(lines())))
+    labels = re.findall(r"<label[^>]*>(.*?)</label>", shown)
+    assert labels.count(text("upload.to")) == 1
+    assert labels.count(text("upload.as_of.lines")) == 1
+    assert text("upload.as_of") not in labels
+    products = page(client, uploaded(client, csv(shop(20))))
+    assert text("upload.as_of") in products
+
+
+@pytest.mark.parametrize("source", ["/srv/secret/shop.csv", "C:\\secret\\shop.csv", "shop.csv"])
+def test_where_a_file_lies_on_the_server_is_not_told(app_with: App, source: str) -> None:
+    app = app_with()
+    store(app).runs.save(analyze(shop(20), period=28), source=source)
+    for path in ("/data", "/method"):
+        shown = page(app.test_client(), path)
+        assert "<bdi>shop.csv</bdi>" in shown
+        assert "secret" not in shown
+
+
+def test_lines_that_were_left_out_are_not_said_to_be_taken(app_with: App) -> None:
+    app = app_with()
+    some = [line | {"status": "cancelled" if n % 9 == 0 else "sent"}
+            for n, line in enumerate(lines())]  # fmt: skip
+    run = store(app).runs.save(analyze(from_sales(pl.DataFrame(some))), source="lines.csv")
+    assert run.quality
+    assert run.quality["left_out"]
+    shown = page(app.test_client(), "/data")
+    assert text("data.rejected.lines") in shown
+    assert text("data.rejected.none") not in shown
+    store(app).runs.save(analyze(shop(20), period=28))
+    assert text("data.rejected.none") in page(app.test_client(), "/data")

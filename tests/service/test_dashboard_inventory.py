@@ -1,6 +1,7 @@
 """The page of the inventory: what to reorder and to clear, answers, orders, stock."""
 
 import csv
+import datetime as dt
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from shelfwise import analyze
 from shelfwise.service import close, store
 from shelfwise.service.dashboard.texts import text
 from shelfwise.service.kept import jobs
+from shelfwise.store.database import now
 
 KEY = "a-key-of-sixteen-letters"
 
@@ -335,3 +337,17 @@ def test_beyond_the_end_is_the_last_page(client: FlaskClient, path: str) -> None
     assert re.findall(ids, page(client, f"{path}{sep}after=9999999999")) == re.findall(
         ids, page(client, path)
     )
+
+
+def test_it_says_how_old_its_dates_are(tmp_path: Path) -> None:
+    app = app_of(tmp_path)
+    client, today = app.test_client(), now().date()
+    for days, told in ((0, None), (1, "1 day ago."), (40, "40 days ago.")):
+        day = today - dt.timedelta(days=days)
+        run = store(app).runs.save(analyze(shop(20), period=28), as_of=day)
+        store(app).derived.make(run, "inventory")
+        shown = words(page(client, "/inventory"))
+        assert ("These dates start from" in shown) == bool(told)
+        assert (told or "") in shown
+        assert "These dates" not in words(page(client, "/inventory?view=clear"))
+    close(app)

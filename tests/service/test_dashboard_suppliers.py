@@ -155,3 +155,14 @@ def test_hostile_names_stay_text(tmp_path: Path, view: str, decided: Callable[..
     assert "<script>alert" not in shown
     assert ">49<" not in heading(shown)
     close(app)
+
+
+@pytest.mark.parametrize(("nameless", "told"), [(1, "1 product, which"), (2, "2 products, which")])
+def test_products_without_a_supplier_are_counted(tmp_path: Path, nameless: int, told: str) -> None:
+    app = app_of(tmp_path)
+    rows = [row | {"supplier": None if n < nameless else f"S{n % 4}"}
+            for n, row in enumerate(shop(40))]  # fmt: skip
+    run = store(app).runs.save(analyze(rows, period=28))
+    store(app).derived.make(run, "suppliers")
+    assert told in words(page(app.test_client(), "/suppliers"))
+    close(app)

@@ -13,7 +13,9 @@ from kinds import shop
 from shelfwise import analyze
 from shelfwise.sales.labels import TRENDS
 from shelfwise.service import close, store
+from shelfwise.service.dashboard.page import seen
 from shelfwise.service.dashboard.texts import TEXTS, text
+from shelfwise.service.dashboard.trends import _tiles
 
 VIEWS = ("confirmed", "indicative", "shifts", "categories")
 
@@ -121,3 +123,12 @@ def test_hostile_names_stay_text(tmp_path: Path, view: str, decided: Callable[..
     assert "<script>alert" not in shown
     assert ">49<" not in shown
     close(app)
+
+
+@pytest.mark.parametrize("shifts", [0, 2])
+def test_no_recent_shift_is_not_called_unusual(client: FlaskClient, shifts: int) -> None:
+    app = client.application
+    with app.test_request_context("/trends"):
+        tiles = _tiles(seen(), {}, shifts)
+    note = next(one["note"] for one in tiles if one["label"] == text("trends.view.shifts"))
+    assert note == text("trends.shifts.note" if shifts else "trends.shifts.none")

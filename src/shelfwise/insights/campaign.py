@@ -123,9 +123,11 @@ COLUMNS: tuple[Quantity, ...] = (
 )  # fmt: skip
 
 ASSOCIATION = (
-    "Elasticities are associations. Where promotions followed demand, estimates were off by -0.46 "
-    "in simulation, and the 90 % intervals held the truth in 62 % of the cases; a confidence that "
-    "rests on them is too high then. A holdout tells more: shelfwise.sales.holdout."
+    "How units followed the price so far (the elasticity) is an association: something else may "
+    "have moved both. Where promotions followed demand, estimates were off by -0.46 in simulation, "
+    "and the 90 % intervals held the truth in 62 % of the cases; a confidence that rests on them "
+    "is too high then. To be surer, lower the price of half of some alike products, chosen by lot, "
+    "and compare."
 )
 
 

@@ -178,7 +178,8 @@ def _tiles(some: Seen, about: Mapping[str, Any], rows: pl.DataFrame | None) -> l
     first, last = (dt.date.fromisoformat(summary[name]) for name in ("start", "end"))
     return [
         {"label": text("campaigns.tile.profit"), "value": f.money_short(profit), "note": rests},
-        {"label": text("campaigns.tile.cost"), "value": f.money_short(summary["cost"]),
+        {"label": text("campaigns.tile.cost" if budget is not None else "campaigns.col.cost"),
+         "value": f.money_short(summary["cost"]),
          "note": text("campaigns.tile.cost.budget", money=f.money_short(budget))
          if budget is not None else text("campaigns.tile.cost.free")},
         {"label": text("campaigns.tile.products"), "value": f.count(summary["products"]),

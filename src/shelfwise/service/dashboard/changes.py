@@ -12,6 +12,7 @@ from shelfwise.errors import InputError, NotFoundError
 from shelfwise.insights.bridges import CAUSES
 from shelfwise.model import TIERS
 from shelfwise.service import download
+from shelfwise.service.dashboard.data import file_name
 from shelfwise.service.dashboard.page import (
     RUNS_SHOWN,
     Seen,
@@ -49,7 +50,11 @@ def changes() -> Any:
         return show("changes_none", "changes", title=text("changes.title.alone"))
     if request.args.get("work") and (page := working("changes", "changes", since=before.id)):
         return page
-    chosen = {"before": before, "others": older if before in older else [before, *older]}
+    chosen = {
+        "before": before,
+        "before_name": before.label or file_name(before.source),
+        "others": older if before in older else [before, *older],
+    }
     if made is None or made.about.get("since") != before.id:
         title = text("changes.title.start", day=_day(some, before.as_of))
         lengths = _lengths(some.days, days_of_run(before))

@@ -37,6 +37,7 @@ def data(wrong: str = "") -> str:
         "data",
         "data",
         title=_finding(some),
+        source=file_name(some.run.source),
         tiles=_tiles(some),
         new=bool(request.args.get("new")),
         findings=quality["findings"] if quality else [],
@@ -55,6 +56,11 @@ def rejected_file() -> Response:
     some = seen()
     rows = store().runs.rejected(some.run.id).lazy()
     return download.attachment(rows, some.run, "csv", {"limit": None, "raw": None}, "rejected")
+
+
+def file_name(source: str) -> str:
+    """The name of the file or table that a run came from; where it lies is the server's affair."""
+    return source.replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def _is_there(some: Seen, name: str, given: list[str]) -> bool:

@@ -27,6 +27,7 @@ from shelfwise.service.dashboard.session import inside
 from shelfwise.service.dashboard.texts import text
 from shelfwise.service.dashboard.working import begin, plain, settings_of, working
 from shelfwise.service.kept import store
+from shelfwise.store.database import now
 from shelfwise.store.opinions import MOST_UNITS
 from shelfwise.store.query import Query, page
 
@@ -67,6 +68,7 @@ def inventory() -> Any:
         view=view,
         views=[(name, text(f"inventory.view.{name}")) for name in VIEWS],
         tiles=_tiles(some, rows, facts),
+        age=(now().date() - some.run.as_of).days,
         about=some.about("inventory"),
         settings=settings_of("inventory", SETTINGS, some),
         **{"reorder": _list, "clear": _list, "orders": _orders, "stock": _stock}[view](some, rows),

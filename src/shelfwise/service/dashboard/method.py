@@ -12,6 +12,7 @@ from shelfwise.metrics import METRICS, Metric
 from shelfwise.model import TIERS, Scale
 from shelfwise.notices import EFFECTIVE_GAP
 from shelfwise.profile import PROFILES, Profile
+from shelfwise.service.dashboard.data import file_name
 from shelfwise.service.dashboard.page import Seen, bound, screen, seen, show
 from shelfwise.service.dashboard.texts import text
 
@@ -37,6 +38,7 @@ def method() -> str:
         "method",
         title=_finding(some, effective),
         profile=profile,
+        source=file_name(run.source),
         model=run.model,
         metrics=[
             _metric(profile.metric(scale.metric), profile) | _scaled(scale, some)

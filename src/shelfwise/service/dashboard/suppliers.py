@@ -121,7 +121,7 @@ def _tiles(some: Seen, rows: pl.DataFrame, about: dict[str, Any]) -> list[dict[s
     nameless = summary.get("without_supplier", {}).get("products", 0)
     if nameless:
         tiles.append({"label": text("suppliers.nameless"), "value": f.count(nameless),
-                      "note": text("suppliers.nameless.note", money=f.money_short(
+                      "note": text("suppliers.nameless.note", n=nameless, money=f.money_short(
                           summary["without_supplier"]["revenue"]))})  # fmt: skip
     return tiles
 

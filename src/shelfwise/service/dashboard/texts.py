@@ -321,6 +321,8 @@ TEXTS: dict[str, str] = {
     "inventory.accepted.other": "{units} instead of {instead}.",
     "inventory.quantity": "Units to order of {name}",
     "inventory.now": "now",
+    "inventory.since": "These dates start from {day}, {n} day ago.|"
+    "These dates start from {day}, {n} days ago.",
     "inventory.col.name": "Product",
     "inventory.col.supplier": "Supplier",
     "inventory.col.category": "Category",
@@ -384,6 +386,7 @@ TEXTS: dict[str, str] = {
     "trends.confirmed": "confirmed",
     "trends.not_confirmed": "not confirmed: look again",
     "trends.shifts.note": "the last 13 weeks are not as usual",
+    "trends.shifts.none": "the last 13 weeks are as usual, as far as can be told",
     "trends.flat.note": "change by less than 10% a year, for sure",
     "trends.views": "Lists of trends",
     "trends.view.confirmed": "Confirmed",
@@ -432,7 +435,8 @@ TEXTS: dict[str, str] = {
     "suppliers.otif.note": "the middle supplier; {n} is surely below {target}|"
     "the middle supplier; {n} are surely below {target}",
     "suppliers.nameless": "Without a supplier",
-    "suppliers.nameless.note": "products, which brought in {money}",
+    "suppliers.nameless.note": "product, which brought in {money}|"
+    "products, which brought in {money}",
     "suppliers.views": "Views of the suppliers",
     "suppliers.view.range": "What their range earns",
     "suppliers.view.delivery": "How they deliver",
@@ -549,6 +553,8 @@ TEXTS: dict[str, str] = {
     "data.rejected.first": "These are the first {n}.",
     "data.rejected.file": "All of them as CSV",
     "data.rejected.none": "Every row was taken.",
+    "data.rejected.lines": "No product was refused. Which order lines were left out, and by which "
+    "rule, stands under What the rules touched.",
     "data.read": "How it was read",
     "data.read.none": "As it stood: nothing was renamed, repaired or supposed.",
     "data.unlocks": "What one more column would unlock",
@@ -622,6 +628,7 @@ TEXTS: dict[str, str] = {
     "units per week, weeks of cover, what to reorder, and compare runs.",
     "upload.period_days": "Days",
     "upload.as_of": "Last day (empty: today)",
+    "upload.as_of.lines": "The run speaks of (empty: last day of the lines)",
     "upload.from": "First day",
     "upload.to": "Last day",
     "upload.dates": "Dates are written",
@@ -671,7 +678,7 @@ TEXTS: dict[str, str] = {
     "changes.title.withheld": "These two runs cannot be compared as they are",
     "changes.alone": "What changed shows when two runs of one kind are kept: of the same profile, "
     "and both of order lines or both of products. Upload the next file, and it stands here.",
-    "changes.lead": "against the run of {day}.",
+    "changes.lead": "against the run of {day}",
     "changes.since": "Before",
     "changes.run": "After",
     "changes.before": "Before",
@@ -883,7 +890,7 @@ TEXTS: dict[str, str] = {
     "campaigns.wrong.number": "{field}: {given} is no number.",
     "campaigns.wrong.pair": "{field}: {given} cannot be read. Write {example}, one a line.",
     "campaigns.tile.profit": "Expected profit",
-    "campaigns.rests.elasticity": "rests on elasticities: associations",
+    "campaigns.rests.elasticity": "if price cuts sell as much more as they seem to have so far",
     "campaigns.rests.assumed": "{share} of it rests on the uplift that you assume",
     "campaigns.tile.cost": "Takes of the budget",
     "campaigns.tile.cost.budget": "of {money}",

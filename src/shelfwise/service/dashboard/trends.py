@@ -73,7 +73,7 @@ def _tiles(some: Seen, counts: dict[str, int], shifts: int) -> list[dict[str, st
                   "note": text("trends.not_confirmed"),
                   "href": url("trends", view="indicative")})  # fmt: skip
     tiles.append({"label": text("trends.view.shifts"), "value": f.count(shifts),
-                  "note": text("trends.shifts.note"),
+                  "note": text("trends.shifts.note" if shifts else "trends.shifts.none"),
                   "href": url("trends", view="shifts")})  # fmt: skip
     tiles.append({"label": text("trend.flat"), "value": f.count(counts.get("flat", 0)),
                   "note": text("trends.flat.note")})  # fmt: skip
