@@ -10,7 +10,7 @@ import pytest
 
 from kinds import ENGINES, Engine, shop
 from shelfwise import analyze
-from shelfwise.charts import CHARTS, THEMES, Chart, bridge, draw, history, weeks
+from shelfwise.charts import CHARTS, THEMES, Chart, bridge, draw, history, intervals, weeks
 from shelfwise.errors import InputError
 from shelfwise.formats import Formats
 
@@ -148,3 +148,13 @@ def test_what_cannot_be_drawn_is_refused_with_a_way_out() -> None:
 )  # fmt: skip
 def test_short_money_always_has_three_digits(locale: str, value: float, told: str) -> None:
     assert Formats(locale, "EUR").money_short(value).replace("\u00a0", " ") == told
+
+
+def test_scores_on_an_axis_are_plain_numbers() -> None:
+    rows = pl.DataFrame({"label": ["A", "B"], "value": [52.0, 48.0], "low": [33.0, 36.0],
+                         "high": [71.0, 66.0], "tone": ["medium", "medium"]})  # fmt: skip
+    chart = intervals(rows, name="score", title="Score", meaning="", sentence="", axis="Score",
+                      by="Supplier", shares=False)  # fmt: skip
+    drawn = chart.to_svg("light")
+    assert ">50</text>" in drawn
+    assert "e+1<" not in drawn

@@ -36,7 +36,7 @@ def intervals(
         signed: Whether numbers above zero have a plus.
     """
     order = rows["label"].to_list()
-    kind = ("+" if signed else "") + ("~%" if shares else "~g")
+    kind = ("+" if signed else "") + ("~%" if shares else "~f")
     zero = {"labelExpr": "datum.value == 0 ? '0%' : datum.label"} if shares else {}
     x = {"type": "quantitative", "title": axis, "axis": {"format": kind, "tickCount": 5, **zero},
          "scale": {"zero": False, "nice": True}}  # fmt: skip
