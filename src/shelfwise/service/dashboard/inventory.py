@@ -186,7 +186,7 @@ def _tiles(some: Seen, rows: pl.LazyFrame, facts: dict[str, Any]) -> list[dict[s
 def reorder_tile(some: Seen, facts: dict[str, Any]) -> dict[str, str]:
     """How much to reorder, as people have answered."""
     tile = {"label": text("kpi.reorder"), "value": some.formats.count(facts["reorder"]), "note": ""}
-    if facts["priced"]:
+    if facts["priced"] and facts["reorder"]:
         tile["note"] = text("kpi.reorder.note", money=some.formats.money_short(facts["cost"]))
     return tile
 
@@ -194,8 +194,9 @@ def reorder_tile(some: Seen, facts: dict[str, Any]) -> dict[str, str]:
 def clear_tile(some: Seen, facts: dict[str, Any]) -> dict[str, str]:
     """How much to clear out, as people have answered."""
     f = some.formats
+    tied = text("kpi.clear.note", money=f.money_short(facts["stuck"]))
     return {"label": text("kpi.clear"), "value": f.count(facts["clear"]),
-            "note": text("kpi.clear.note", money=f.money_short(facts["stuck"]))}  # fmt: skip
+            "note": tied if facts["clear"] else ""}  # fmt: skip
 
 
 def stock_tile(some: Seen, facts: dict[str, Any]) -> dict[str, str]:
