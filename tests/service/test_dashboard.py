@@ -274,7 +274,7 @@ def listed(shown: str) -> list[str]:
 
 @pytest.mark.parametrize("filters", ["search=o", "tier=High", "category=Tea", "sort=name"])
 def test_a_list_is_walked_to_its_end_and_back_to_its_begin(app_with: App, filters: str) -> None:
-    rows = shop(400)
+    rows = shop(1_200)  # More than 40 pages.
     for number, row in enumerate(rows):
         row |= {"name": f"Good {number}", "category": ("Tea", "Pot")[number % 7 == 0]}
     client = app_with(rows).test_client()
@@ -288,7 +288,7 @@ def test_a_list_is_walked_to_its_end_and_back_to_its_begin(app_with: App, filter
     assert len(ids) == len(set(ids)) > 75
     place = 0
     for some, told in walked:
-        assert told.startswith(f"{place + 1}\N{EN DASH}{place + len(some)} of {len(ids)} ")
+        assert told.startswith(f"{place + 1:,}\N{EN DASH}{place + len(some):,} of {len(ids):,} ")
         place += len(some)
     while True:
         back.append((listed(shown), re.findall(r'role="status">([^<]*)', shown)[0]))
