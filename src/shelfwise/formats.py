@@ -6,6 +6,7 @@ Babel knows the customs; this says which of them a place of the program uses.
 import datetime as dt
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,10 @@ from shelfwise.errors import MissingExtraError
 
 NOTHING = "\N{EN DASH}"
 """What stands where there is no number."""
+
+
+LONGEST = 520
+"""Weeks of stock, ten years, beyond which nobody cares for how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,14 @@ class Formats:
         """A day near enough to need no year: Thu 3 Dec."""
         return NOTHING if value is None else _date(value, "EEE d MMM", self.locale)
 
+    def told(self, value: Any, kind: str = "text") -> str:
+        """A value as a table writes it; `kind` is one of `KINDS`.
+
+        >>> Formats("en_US", "EUR").told(0.256, "share"), Formats().told(None, "count")
+        ('26%', '\u2013')
+        """
+        return NOTHING if value is None else str(KINDS[kind](self, value))
+
     @property
     def symbol(self) -> str:
         """The sign of the currency; empty without one."""
@@ -125,6 +138,41 @@ class Formats:
         if after.startswith(self.symbol):
             return f"{sign}{self.symbol}{gap}{shown}"
         return f"{sign}{shown}{gap}{self.symbol}"
+
+
+def _fine(formats: Formats, value: float) -> str:
+    """A number of any size with about four digits that count."""
+    size = math.floor(math.log10(abs(value))) if value else 0
+    return formats.number(value, min(max(3 - size, 0), 6) if value != round(value) else 0)
+
+
+def _weeks(formats: Formats, value: float) -> str:
+    """Weeks that stock lasts; what outlives everybody's plans is not counted to the tenth."""
+    return f">{formats.count(LONGEST)}" if value > LONGEST else formats.number(value)
+
+
+def _signed(formats: Formats, value: float) -> str:
+    return ("+" if value > 0 else "") + formats.money(value, 0)
+
+
+KINDS: dict[str, Callable[[Formats, Any], str]] = {
+    "text": lambda _, value: str(value),
+    "count": Formats.count,
+    "units": Formats.units,
+    "number": Formats.number,
+    "fine": _fine,
+    "money": Formats.money,
+    "money_whole": lambda formats, value: formats.money(value, 0),
+    "money_short": Formats.money_short,
+    "money_signed": _signed,
+    "share": Formats.share,
+    "share_fine": lambda formats, value: formats.share(value, 1),
+    "change": Formats.change,
+    "weeks": _weeks,
+    "day": Formats.day,
+    "weekday": Formats.weekday,
+}
+"""How a column writes its values: by the name of its kind."""
 
 
 def _date(value: dt.date, pattern: str, locale: str) -> str:
