@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from shelfwise.errors import MissingExtraError
+from shelfwise.errors import InputError, MissingExtraError, excerpt
 
 NOTHING = "\N{EN DASH}"
 """What stands where there is no number."""
@@ -40,6 +40,19 @@ class Formats:
 
     locale: str = "en_US"
     currency: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a locale that nobody knows, before it is used."""
+        if self.locale == "en_US":
+            return
+        from babel import Locale, UnknownLocaleError
+
+        try:
+            Locale.parse(self.locale)
+        except (UnknownLocaleError, ValueError) as error:
+            raise InputError(
+                f"There is no locale {excerpt(self.locale)}.", "Write one such as en_US or de_DE."
+            ) from error
 
     def count(self, value: float | None) -> str:
         """Whole units, with separators of thousands."""
@@ -82,6 +95,8 @@ class Formats:
         shown = str(babel.format_compact_decimal(
             rounded, format_type="short", locale=self.locale, fraction_digits=2
         ))  # fmt: skip
+        if shown.isdecimal():  # Some languages have no short word for thousands.
+            return self.number(rounded, 0)
         mark = babel.get_decimal_symbol(self.locale)
 
         def padded(found: re.Match[str]) -> str:

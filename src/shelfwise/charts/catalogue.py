@@ -263,7 +263,7 @@ def portfolio_map(
     return Chart(
         "portfolio_map",
         "Portfolio map",
-        f"Shading: where all products lie. Circles: {circled}. Choose one to open it.",
+        f"Shading: where all products lie. Circles: {circled}.",
         f"{formats.share(sold)} of products sold something; the middle one of these earned "
         f"{formats.money_short(middle[0])} and sold through "
         f"{formats.share(middle[1])} of what there was.",

@@ -13,6 +13,7 @@ from shelfwise.cli.deciding import compare, decide
 from shelfwise.cli.foretelling import forecast, trends
 from shelfwise.cli.keeping import key, migrate, model, runs
 from shelfwise.cli.opinions import decision, override
+from shelfwise.cli.reporting import report
 from shelfwise.cli.scoring import analyze, explain
 from shelfwise.cli.screen import complain, err, out
 from shelfwise.cli.serving import demo, serve, worker
@@ -59,6 +60,7 @@ for command in (
     forecast,
     decide,
     compare,
+    report,
     columns,
     settings,
     serve,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from shelfwise.errors import InputError, excerpt
 from shelfwise.reports.making import digest, of_material
-from shelfwise.reports.material import Material, of_analysis
+from shelfwise.reports.material import Material, of_analysis, prepare
 from shelfwise.reports.material import of_run as material_of_run
 from shelfwise.reports.report import Report
+from shelfwise.reports.supplier import of_supplier
 
 if TYPE_CHECKING:
     from shelfwise.analysis import Analysis
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from shelfwise.store import Store
     from shelfwise.store.runs import Run
 
-__all__ = ["FORMATS", "Material", "Report", "digest", "of_run", "render", "report"]
+__all__ = ["FORMATS", "Material", "Report", "digest", "of_run", "prepare", "render", "report"]
 
 FORMATS = {
     "pdf": "application/pdf",
@@ -26,12 +27,16 @@ FORMATS = {
 """The formats of a report, and what they are called over HTTP."""
 
 
-def report(analysis: "Analysis", before: "Analysis | None" = None, **known: Any) -> Report:
+def report(
+    analysis: "Analysis", before: "Analysis | None" = None, *, supplier: str | None = None,
+    **known: Any,
+) -> Report:  # fmt: skip
     """The report on an analysis.
 
     Args:
         analysis: What `analyze` gave.
         before: An analysis of a period as long, to tell what changed.
+        supplier: One page about this supplier instead.
         known: What else is known: see `reports.material.of_analysis`.
 
     Example:
@@ -43,12 +48,29 @@ def report(analysis: "Analysis", before: "Analysis | None" = None, **known: Any)
         >>> made.title, made.sections[0].finding
         ('Shop', '50% of products earn 95% of the revenue')
     """
-    return of_material(of_analysis(analysis, before=before, **known))
+    return _about(of_analysis(analysis, before=before, **known), supplier)
 
 
-def of_run(store: "Store", run: "Run", *, formats: "Formats | None" = None) -> Report:
-    """The report on a run that is kept, with what was made of it and what people answered."""
-    return of_material(material_of_run(store, run, formats=formats))
+def of_run(
+    store: "Store", run: "Run", *, supplier: str | None = None, formats: "Formats | None" = None
+) -> Report:
+    """The report on a run that is kept, with what was made of it and what people answered.
+
+    Args:
+        store: Where the run is kept.
+        run: The run; `prepare` makes of it what nobody has made.
+        supplier: One page about this supplier instead.
+        formats: How numbers are written.
+
+    Raises:
+        InputError: The products are in several currencies.
+        NotFoundError: There is no such supplier.
+    """
+    return _about(material_of_run(store, run, formats=formats), supplier)
+
+
+def _about(material: Material, supplier: str | None) -> Report:
+    return of_material(material) if supplier is None else of_supplier(material, supplier)
 
 
 def render(report: Report, format: str) -> bytes:

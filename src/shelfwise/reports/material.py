@@ -1,7 +1,7 @@
 """What a report speaks of: an analysis or a run that is kept, and what was made of it."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +177,32 @@ def of_run(store: "Store", run: "Run", *, formats: Formats | None = None) -> Mat
         formats=_in_currency(evidence.products, formats or Formats()),
         run_id=run.id,
     )
+
+
+def prepare(
+    store: "Store", run: "Run", *, since: "Run | None" = None,
+    progress: Callable[[float], None] | None = None,
+) -> None:  # fmt: skip
+    """Make of a run what a report tells, where nobody has made it: it is kept with the run.
+
+    Args:
+        store: Where the run is kept.
+        run: The run.
+        since: The run that it is compared with; the most alike of those before it without.
+        progress: Called now and then with the share of a forecast that is done.
+    """
+    made = {table.name: table for table in store.derived.all(run)}
+    if "trends" not in made and store.runs.has_weeks(run):
+        store.derived.make(run, "trends")
+    if "inventory" not in made:
+        store.derived.make(run, "inventory", progress=progress)
+    if "suppliers" not in made and "supplier" in store.runs.products(run).collect_schema():
+        store.derived.make(run, "suppliers")
+    if since is None and "changes" not in made:
+        alike = store.comparable(run)
+        since = alike[0] if alike and store.days_of(alike[0]) == store.days_of(run) else None
+    if since and ("changes" not in made or made["changes"].about.get("since") != since.id):
+        store.derived.make(run, "changes", since=since)
 
 
 def short_name(source: str) -> str:

@@ -130,6 +130,7 @@ def _plain(report: Report) -> dict[str, Any]:
         ],
         "about": [list(one) for one in report.about],
         "missing": "",
+        "one_page": report.one_page,
         "words": {"page": text("report.page"), "in_short": text("report.in_short"),
                   "contents": text("report.contents")},
     }  # fmt: skip

@@ -97,8 +97,8 @@ class Report:
         sections: The sections, in their order.
         formats: How numbers are written.
         about: Name and value of what identifies the data: the run, the model, the version.
-        material: What it was made of, for formats that show all products; None for a report
-            on one supplier.
+        material: What it was made of, for formats that show all products.
+        one_page: Whether it is a single page, without a cover.
     """
 
     kind: str
@@ -110,6 +110,7 @@ class Report:
     formats: Formats
     about: tuple[tuple[str, str], ...] = ()
     material: Any = None
+    one_page: bool = False
 
 
 def grid(title: str, rows: pl.DataFrame, columns: Mapping[str, Column], note: str = "") -> Grid:

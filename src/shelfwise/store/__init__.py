@@ -24,9 +24,13 @@ except ModuleNotFoundError as error:
     ) from error
 from shelfwise.drift import MetricDrift, Training, drift
 from shelfwise.insights.decisions import Section, Withheld
+from shelfwise.insights.evidence import days_of
 from shelfwise.insights.lists import merchant_labels
 from shelfwise.insights.sections import QUESTIONS
 from shelfwise.settings import Settings, load_settings
+
+COMPARED = 50
+"""How many runs before one are looked at for the most alike."""
 
 __all__ = ["Decision", "Derived", "Override", "Run", "Runs", "Store", "Version"]
 
@@ -126,6 +130,30 @@ class Store:
         if not {"product_id", "action"} <= set(rows.collect_schema()):
             return rows
         return self.decisions.answered(rows, run.as_of)
+
+    def comparable(self, run: Run) -> list[Run]:
+        """The runs before one that it can be compared with, the most alike first.
+
+        They have its profile, and are of order lines if it is. First come those whose period
+        is as long, of these those of the same source, of these the newest.
+        """
+        older, _ = self.runs.newest(COMPARED, after=run.id)
+        alike = [one for one in older if one.profile == run.profile
+                 and (one.quality is None) == (run.quality is None)]  # fmt: skip
+        if not alike:
+            return []
+        days = self.days_of(run)
+        return sorted(alike, key=lambda one: (self.days_of(one) == days,
+                                              one.source == run.source, one.id),
+                      reverse=True)  # fmt: skip
+
+    def days_of(self, run: Run) -> float | None:
+        """The days that the sales of a run cover; None where it does not say."""
+        products = self.runs.products(run)
+        if "units_per_day" not in products.collect_schema().names():
+            return None
+        sold = products.filter(pl.col("units_per_day") > 0)
+        return days_of(sold.select("units_sold", "units_per_day").head(1).collect())
 
     def close(self) -> None:
         """Close the connections to the database."""

@@ -97,16 +97,7 @@ def _before(some: Seen, made: Derived | None, older: list[Run]) -> Run | None:
     known = {run.id: run for run in older}
     if made is not None and made.about.get("since") in known:
         return known[made.about["since"]]
-    alike = [run for run in older if _kind(run) == _kind(some.run)]
-    if not alike:
-        return None
-    # Of runs of the same kind the one whose period is as long, then that of the same source.
-    return max(alike, key=lambda run: (days_of_run(run) == some.days,
-                                       run.source == some.run.source, run.id))  # fmt: skip
-
-
-def _kind(run: Run) -> tuple[str, bool]:
-    return run.profile, run.quality is not None
+    return next(iter(store().comparable(some.run)), None)
 
 
 def _lengths(after: float | None, before: float | None) -> str:
