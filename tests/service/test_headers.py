@@ -112,9 +112,10 @@ def walk(ask: Walker, folder: Path, run: str) -> None:
         query = "?product_id=101" if path == "/v1/history" else ""
         names = {one["name"] for one in operation.get("parameters", ())}
         formats = ("json", "csv") if "{format}" in path else ("",)
+        formats = ("pdf", "html") if "{document}" in path else formats
         for format in formats:
             small = "?limit=1" if "after" in names else query
-            found = ask("get", path, None, small, format=format, **values)
+            found = ask("get", path, None, small, format=format, document=format, **values)
             assert found.status == 200, (path, found.body)
     ask("patch", "/v1/runs/{run_id}", {"pinned": False}, run_id=run)
     ask("put", "/v1/models/{name}/aliases/{alias}", {"version": 1}, name="shop", alias="old")
@@ -151,7 +152,7 @@ def test_every_refusal_has_the_headers_that_the_document_names(
     unknown = dict.fromkeys(
         ("run_id", "job_id", "upload_id", "name", "reference", "override_id", "prefix", "alias"),
         "nope",
-    ) | {"table": "trends", "format": "csv"}
+    ) | {"table": "trends", "format": "csv", "document": "pdf"}
     for method, path in OPERATIONS:
         ask(method, path, **unknown, headers={"X-API-Key": "wrong"})
         ask(method, path, None, "?nobody=1", **unknown)

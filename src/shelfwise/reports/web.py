@@ -19,17 +19,20 @@ WIDTH = 760
 
 def html(report: Report) -> bytes:
     """The report as a page that stands by itself, in UTF-8."""
-    style = _style()
-    # The page may use its own style, and pictures that stand in it; nothing else, no script.
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; " \
-             "form-action 'none'"  # fmt: skip
     page: str = _template().render(
-        report=report, t=text, style=Markup(style), policy=policy,  # It is ours.
+        report=report, t=text, style=Markup(_style()), policy=policy(),  # It is ours.
         kind=_kind, rows=lambda grid: _rows(grid, report),
         pictures=lambda chart: _pictures(chart, report),
     )  # fmt: skip
     return page.encode()
+
+
+@cache
+def policy() -> str:
+    """What the page may do: use its own style, and pictures that stand in it; nothing else."""
+    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; " \
+           "form-action 'none'"  # fmt: skip
 
 
 @cache

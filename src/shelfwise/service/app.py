@@ -24,6 +24,7 @@ from shelfwise.service import (
     origins,
     pages,
     problems,
+    reports,
     runs,
     scoring,
     uploads,
@@ -48,7 +49,7 @@ HEADERS = {
 }
 BLUEPRINTS = (
     pages.api, scoring.api, runs.api, derived.api, deciding.api, opinions.api, models.api,
-    jobs.api, uploads.api, admin.api, watch.api,
+    jobs.api, uploads.api, reports.api, admin.api, watch.api,
 )  # fmt: skip
 
 
@@ -71,6 +72,10 @@ class _Job(BaseConverter):
 
 class _Format(BaseConverter):
     regex = "|".join(PATH_PARAMETERS["format"][2]["enum"])
+
+
+class _Document(BaseConverter):
+    regex = "|".join(PATH_PARAMETERS["document"][2]["enum"])
 
 
 def create_app(
@@ -97,7 +102,7 @@ def create_app(
         )
     app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}
     app.url_map.converters |= {"id": _Id, "reference": _Reference, "format": _Format, "job": _Job,
-                               "table": _Table}  # fmt: skip
+                               "table": _Table, "document": _Document}  # fmt: skip
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     app.extensions["shelfwise numbers"] = watch.Numbers()

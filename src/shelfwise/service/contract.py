@@ -10,6 +10,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from shelfwise.errors import InputError, UnreadableError, excerpt
+from shelfwise.reports import FORMATS
 from shelfwise.service.body import read_body
 from shelfwise.service.problems import Refusal
 from shelfwise.store.derived import NAMES
@@ -36,6 +37,8 @@ PATH_PARAMETERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "table": ("table", "Which table.", {"type": "string", "enum": list(NAMES)}),
     "format": ("format", "How the rows are written.",
                {"type": "string", "enum": ["json", "csv", "ndjson", "parquet", "arrow", "xlsx"]}),
+    "document": ("document", "How the report is written.",
+                 {"type": "string", "enum": list(FORMATS)}),
 }  # fmt: skip
 """Name -> converter of the route, meaning and schema."""
 

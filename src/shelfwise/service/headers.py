@@ -7,6 +7,7 @@ from typing import Any
 from shelfwise.service.contract import JSON, Endpoint
 
 TEXT = {"type": "string"}
+PDF = "application/pdf"
 KEPT = ("200", "304")
 COUNT = {"type": "integer", "minimum": 0}
 UNCOUNTED = frozenset({"own_key"})
@@ -27,7 +28,7 @@ def has_etag(one: Endpoint) -> bool:
     """Whether its answers can be kept and asked for again with If-None-Match."""
     if one.method != "GET" or one.scope is None:
         return False
-    return not {JSON, "text/csv"}.isdisjoint(one.answers["200"]["content"])
+    return not {JSON, "text/csv", PDF}.isdisjoint(one.answers["200"]["content"])
 
 
 def _counted(one: Endpoint, status: str) -> bool:
@@ -45,7 +46,7 @@ def _continued(one: Endpoint, status: str) -> bool:
 
 
 def _is_file(one: Endpoint) -> bool:
-    return one.path.endswith(("{format}", ".csv"))
+    return one.path.endswith(("{format}", "{document}", ".csv"))
 
 
 def _again(one: Endpoint, status: str) -> bool:
