@@ -23,6 +23,7 @@ __all__ = ["FORMATS", "Material", "Report", "digest", "of_run", "prepare", "rend
 FORMATS = {
     "pdf": "application/pdf",
     "html": "text/html; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 """The formats of a report, and what they are called over HTTP."""
 
@@ -83,4 +84,8 @@ def render(report: Report, format: str) -> bytes:
         from shelfwise.reports.web import html
 
         return html(report)
+    if format == "xlsx":
+        from shelfwise.reports.workbook import xlsx
+
+        return xlsx(report)
     raise InputError(f"A report is no {excerpt(format)}.", f"It is {', '.join(FORMATS)}.")
