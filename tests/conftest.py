@@ -1,6 +1,8 @@
 """Fixtures that every test may ask for: a frame of each kind, the real data, a private home."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import postgresql as pg
+from doors import environment
 from kinds import ENGINES, IBIS, SPARK, Engine
 
 # One example set for every run, here and in CI; `HYPOTHESIS_PROFILE=explore` looks further.
@@ -69,6 +72,16 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/kept/shelfwise.db"
     return pg.new_database(request.getfixturevalue("postgresql"))
+
+
+@pytest.fixture(scope="session")
+def demo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `shelfwise demo` keeps: two runs, and all that follows of them. Only to be read."""
+    folder = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "-m", "shelfwise.cli", "demo", "--no-serve", "--folder", str(folder)]
+    clean = environment(folder / "data")
+    subprocess.run(command, check=True, env=clean, stdout=subprocess.DEVNULL)
+    return folder / "data"
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,6 @@ browser complains of, and each dialog, fails the test that saw it.
 import contextlib
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from visitor import Visitor
 
-from doors import LiveDoor, environment, serving
+from doors import LiveDoor, serving
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), "")
 
@@ -55,16 +53,6 @@ def visit(chromium: Browser) -> Iterator[Callable[[LiveDoor], Visitor]]:
             for context in visitor.contexts:
                 closing.callback(context.close)
         assert not visitor.wrong
-
-
-@pytest.fixture(scope="session")
-def demo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `shelfwise demo` keeps: two runs, and all that follows of them. Only to be read."""
-    folder = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "shelfwise.cli", "demo", "--no-serve", "--folder", str(folder)]
-    clean = environment(folder / "data")
-    subprocess.run(command, check=True, env=clean, stdout=subprocess.DEVNULL)
-    return folder / "data"
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,6 @@ def of_run(
         formats: How numbers are written.
 
     Raises:
-        InputError: The products are in several currencies.
         NotFoundError: There is no such supplier.
     """
     return _about(material_of_run(store, run, formats=formats), supplier)

@@ -9,7 +9,6 @@ import msgspec
 import polars as pl
 
 from shelfwise.analysis import Analysis
-from shelfwise.errors import InputError
 from shelfwise.formats import Formats
 from shelfwise.insights.decisions import Section
 from shelfwise.insights.evidence import Evidence
@@ -231,15 +230,9 @@ def _reasons(rejected: pl.DataFrame) -> list[tuple[str, int]]:
 
 
 def _in_currency(products: pl.DataFrame, formats: Formats) -> Formats:
-    """With the currency of the products, where they have one; InputError for several."""
+    """With the currency of the products, where they name one; several are never analyzed."""
     if "currency" not in products.columns:
         return formats
-    found = products["currency"].drop_nulls().unique().sort().to_list()
-    if len(found) > 1:
-        raise InputError(
-            f"The products are in {' and '.join(found[:3])}.",
-            "A report adds up money: convert it, or make one report for each.",
-        )
-    code = found[0].upper() if found else ""
+    code = str(products["currency"].drop_nulls().first() or "").upper()
     known = len(code) == 3 and code.isalpha()
     return Formats(formats.locale, code) if known else formats

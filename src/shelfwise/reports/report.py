@@ -1,7 +1,7 @@
 """A report: a cover and sections of sentences, charts and tables, before any format draws it."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,16 +145,11 @@ def clipped(text: str, width: int = NAME_WIDTH) -> str:
     >>> clipped("A very long name of a product", 12)
     'A very long…'
     """
-    taken = 0
+    taken = fits = 0
     for place, letter in enumerate(text):
         taken += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
         if taken > width:
-            return text[: max(place - 1, 1)].rstrip() + ELLIPSIS
+            return text[:fits].rstrip() + ELLIPSIS
+        if taken < width:
+            fits = place + 1
     return text
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in a sentence: A, B and C."""
-    if len(names) < 2:
-        return "".join(names)
-    return ", ".join(names[:-1]) + " and " + names[-1]

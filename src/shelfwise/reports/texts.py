@@ -1,6 +1,9 @@
 """The English texts of reports, all in one place, ready for another language."""
 
 from typing import Any
+from unicodedata import bidirectional
+
+from shelfwise.reports.report import clipped
 
 TEXTS: dict[str, str] = {
     "kpi.revenue": "Revenue",
@@ -331,11 +334,34 @@ TEXTS: dict[str, str] = {
 
 
 def text(key: str, **values: Any) -> str:
-    """A text, filled in; the form for one where `n` is 1."""
+    """A text, filled in; the form for one where `n` is 1.
+
+    Names that are written from the right, or that turn the direction of writing, are set
+    apart, so that the rest of the sentence stays as it is.
+    """
     found = TEXTS[key]
     if "|" in found and "n" in values:
         one, many = found.split("|")
         found = one if values["n"] == 1 else many
         if isinstance(values["n"], int):
             values["n"] = f"{values['n']:,}"
+    if "name" in values:
+        values["name"] = clipped(values["name"], LONGEST_NAME)
+    values = {name: _apart(value) if isinstance(value, str) else value
+              for name, value in values.items()}  # fmt: skip
     return found.format(**values) if values else found
+
+
+LONGEST_NAME = 70
+"""Columns of a name in a sentence."""
+
+
+def _apart(value: str) -> str:
+    if value.isascii() or not any(bidirectional(letter) in TURNING for letter in value):
+        return value
+    return FIRST_STRONG_ISOLATE + value + "\N{POP DIRECTIONAL ISOLATE}"
+
+
+TURNING = {"R", "AL", "RLE", "RLO", "LRE", "LRO", "PDF", "RLI", "LRI", "FSI", "PDI"}
+"""Kinds of letters that do not stand from left to right, or change how others do."""
+FIRST_STRONG_ISOLATE = "\N{FIRST STRONG ISOLATE}"

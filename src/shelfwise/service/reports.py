@@ -45,7 +45,7 @@ _making = BoundedSemaphore(AT_ONCE)
     }}},
     errors={
         "404": "There is no such run, or no such supplier.",
-        "422": "The products are in several currencies, or a supplier is asked for as a workbook.",
+        "422": "A supplier is asked for as a workbook.",
         "503": "Others are being made, or the database does not answer; Retry-After says when.",
     } | {k: v for k, v in STORE_ERRORS.items() if k != "503"},
 )  # fmt: skip
