@@ -16,13 +16,17 @@ import polars as pl
 
 from shelfwise.charts import THEMES
 from shelfwise.errors import MissingExtraError
-from shelfwise.formats import Formats
+from shelfwise.formats import LONGEST, Formats
 from shelfwise.reports.report import ELLIPSIS, PROSE, TIER, Column
 from shelfwise.reports.texts import text
 
 CELL, HEADING, PRINTED = 32_767, 255, 90
 """UTF-16 units that a cell and a heading hold; letters of a name on top of printed pages."""
-NARROWEST, WIDEST, PROSE_WIDTH = 8, 46, 74
+NARROWEST, WIDEST, PROSE_WIDTH = 8, 46, 90
+LINE = 15
+"""Points of a line of text."""
+DENSE = 1.1
+"""Letters of sentences in the room of a digit, which is what widths count in."""
 LOOKED_AT = 5_000
 """How many values of a column say how wide it is."""
 ARROW = 3
@@ -35,8 +39,9 @@ TIER_COLORS = {"High": ("#d5ebe7", "#0b5a54"), "Medium": ("#e7ebf0", "#3d4a5a"),
 BAR, BAR_BELOW = "#a9d3cd", "#f3c3a5"
 WHOLE, TENTHS = "#,##0", "#,##0.0"
 PATTERNS = {
-    "count": WHOLE, "number": TENTHS, "weeks": TENTHS, "share": "0%", "share_fine": "0.0%",
-    "change": "+0%;-0%;0%", "day": "d mmm yyyy", "weekday": "ddd d mmm yyyy",
+    "count": WHOLE, "number": TENTHS, "weeks": f'[>{LONGEST}]">{LONGEST}";{TENTHS}',
+    "share": "0%", "share_fine": "0.0%", "change": "+0%;-0%;0%",
+    "day": "d mmm yyyy", "weekday": "ddd d mmm yyyy",
 }  # fmt: skip
 """How Excel writes a kind of column; units, fine numbers and money look at their values."""
 UNSEEN = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{fffe}\x{ffff}]"
@@ -132,18 +137,22 @@ class Book:
                  if n in rows.columns and rows[n].null_count() < rows.height}  # fmt: skip
         labels = _unlike(one.label for one in shown.values())
         first, last = row + 1, row + rows.height
-        heads = []
+        heads, lines = [], 1
         for at, ((key, one), label) in enumerate(zip(shown.items(), labels, strict=True), column):
             head = self.style(bold=True, text_wrap=True, valign="vcenter", bg_color="#eef2f6",
-                              bottom=1, bottom_color=COLORS["medium"],
-                              align="left" if one.is_text else "right")  # fmt: skip
+                              bottom=1, bottom_color=COLORS["medium"], **_side(one))  # fmt: skip
             sheet.write_string(row, at, label, head)
             heads.append({"header": label, "header_format": head})
             self._values(sheet, first, at, rows[key], one)
             if one.kind == TIER:
                 self._tiers(sheet, first, last, at)
             if widths:
-                sheet.set_column(at, at, self._width(rows[key], one, label, bool(name)))
+                width = self._width(rows[key], one, label, bool(name))
+                sheet.set_column(at, at, width)
+                lines = max(lines, lines_of(label, width - 1))
+        if widths:
+            sheet.set_row(row, LINE * lines + 3)
+            self._heights(sheet, first, [rows[n] for n in shown if shown[n].kind == PROSE])
         if name and heads:
             sheet.add_table(row, column, last, column + len(heads) - 1,
                             {"name": name, "columns": heads, "style": None})  # fmt: skip
@@ -191,15 +200,23 @@ class Book:
     def _values(self, sheet: Any, row: int, at: int, values: pl.Series, column: Column) -> None:
         """The values of a column, as what they are; nothing where there is none."""
         if column.is_text:
-            style = self.style(text_wrap=True) if column.kind == PROSE else self.style()
+            style = self.style(text_wrap=column.kind == PROSE, **_side(column))
             write, given = sheet.write_string, _texts(values)
         else:
-            style = self.style(num_format=self.pattern(column.kind, values), align="right")
+            style = self.style(num_format=self.pattern(column.kind, values), **_side(column))
             write = sheet.write_datetime if values.dtype == pl.Date else sheet.write_number
             given = _numbers(values)
         for place, value in enumerate(given, row):
             if value is not None:
                 write(place, at, value, style)
+
+    def _heights(self, sheet: Any, first: int, columns: list[pl.Series]) -> None:
+        """Rows as high as their sentences need: not every program finds that itself."""
+        for values in columns:
+            for row, words in enumerate(values, first):
+                lines = lines_of(words, DENSE * PROSE_WIDTH) if words else 1
+                if lines > 1:
+                    sheet.set_row(row, LINE * lines)
 
     def _tiers(self, sheet: Any, first: int, last: int, at: int) -> None:
         for tier, (behind, ink) in TIER_COLORS.items():
@@ -216,7 +233,7 @@ class Book:
             return PROSE_WIDTH
         if column.is_text:
             found = values.drop_nulls().head(LOOKED_AT).cast(pl.String)
-            needed = max((wide(one) for one in found), default=0)
+            needed = 1 + max((wide(one) for one in found), default=0)
         else:
             ends = [one for one in (values.min(), values.max()) if one is not None]
             needed = max((len(self._shown(one, column.kind)) for one in ends), default=0)
@@ -228,7 +245,7 @@ class Book:
             return "Wed 30 Nov 2026" if kind == "weekday" else "30 Nov 2026"
         if not math.isfinite(value):
             return ""
-        like = {"money_short": "money_whole", "weeks": "number"}.get(kind, kind)
+        like = {"money_short": "money_whole"}.get(kind, kind)
         return self.formats.told(value, like)
 
 
@@ -244,6 +261,28 @@ def plain(words: str, most: int = CELL) -> str:
 def wide(words: str) -> int:
     """Columns that a text takes; letters of Chinese, Japanese and Korean take two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in words)
+
+
+def lines_of(words: str, letters: float) -> int:
+    """Lines that a text takes where so many letters stand in one; words are not cut.
+
+    >>> lines_of("Weeks known", 8), lines_of("Weeks", 8)
+    (2, 1)
+    """
+    lines, taken = 1, 0
+    for word in words.split():
+        needed = wide(word)
+        if taken and taken + 1 + needed > letters:
+            lines, taken = lines + 1, 0
+        taken += needed + (1 if taken else 0)
+        while taken > letters:
+            lines, taken = lines + 1, taken - max(int(letters), 1)
+    return lines
+
+
+def _side(column: Column) -> dict[str, Any]:
+    """Texts stand on the left, a little off the number before them; numbers on the right."""
+    return {"align": "left", "indent": 1} if column.is_text else {"align": "right"}
 
 
 def _cleaned(values: pl.Series, most: int = CELL) -> pl.Series:
