@@ -1,5 +1,6 @@
 """Charts: what they say is what the products say, and each can be drawn in both themes."""
 
+import dataclasses
 import datetime as dt
 import json
 from typing import Any
@@ -12,7 +13,7 @@ from kinds import ENGINES, Engine, shop
 from shelfwise import analyze
 from shelfwise.charts import CHARTS, THEMES, Chart, bridge, draw, history, intervals, weeks
 from shelfwise.errors import InputError
-from shelfwise.formats import Formats
+from shelfwise.formats import WORDS, Formats
 
 HOSTILE = "</script><img src=x onerror=alert(1)>{{7*7}}"
 
@@ -74,6 +75,34 @@ def test_each_chart_has_a_heading_a_meaning_a_sentence_and_its_numbers() -> None
         assert chart.sentence.endswith(".")
         assert chart.table.height > 0
         json.dumps(chart.spec, allow_nan=False)
+
+
+def test_each_table_is_written_by_the_kinds_of_its_columns() -> None:
+    euros = Formats("de_DE", "EUR")
+    for chart in all_charts():
+        rows = chart.written(euros)
+        assert len(rows) == chart.table.height
+        assert [name for name, _ in chart.columns] == chart.table.columns
+        for (name, numbers), kind in zip(chart.columns, chart.kinds, strict=True):
+            # A column of numbers is one of numbers also in the table, and the other way round.
+            assert numbers == chart.table[name].dtype.is_numeric(), (chart.name, name)
+            assert numbers == (kind not in WORDS)
+    pareto = analyze(some_shop()).chart("pareto")
+    first = pareto.table.row(0, named=True)
+    assert pareto.written(euros)[0] == [
+        "A", str(first["Products"]), euros.share(first["Share of products"], 1),
+        euros.money(first["Revenue"]), euros.share(first["Share of revenue"], 1),
+    ]  # fmt: skip
+    lines = next(chart for chart in all_charts() if chart.name == "history").written()
+    assert lines == [["5 Jan 2026", "40.0", "Medium"], ["2 Feb 2026", "71.5", "High"]]
+    assert all_charts()[-2].written()[0] == ["5 Jan 2026", "0", "\N{EN DASH}"]
+
+
+def test_a_column_that_nobody_can_write_is_refused() -> None:
+    chart = analyze(some_shop()).chart("scores")
+    for kinds in (("text",), ("text", "number", "number", "pounds")):
+        with pytest.raises(ValueError, match="scores"):
+            dataclasses.replace(chart, kinds=kinds)
 
 
 def test_pareto_says_what_the_revenue_says() -> None:
@@ -143,7 +172,7 @@ def test_what_cannot_be_drawn_is_refused_with_a_way_out() -> None:
     ("locale", "value", "told"),
     [("en_US", 11e6, "€11.0M"), ("en_US", 10.9e6, "€10.9M"), ("en_US", 3_300, "€3.30K"),
      ("en_US", -3_370, "-€3.37K"), ("en_US", 999_600, "€1.00M"), ("en_US", 110_000, "€110K"),
-     ("en_US", 999, "€999"), ("de_DE", 11e6, "11,0 Mio. €"), ("de_DE", 3_300, "3300 €"),
+     ("en_US", 999, "€999"), ("de_DE", 11e6, "11,0 Mio. €"), ("de_DE", 3_300, "3.300 €"),
      ("fr_FR", 3_300, "3,30 k €"), ("ja_JP", 11_000, "€1.10万")],
 )  # fmt: skip
 def test_short_money_always_has_three_digits(locale: str, value: float, told: str) -> None:

@@ -183,11 +183,14 @@ KINDS: dict[str, Callable[[Formats, Any], str]] = {
     "share": Formats.share,
     "share_fine": lambda formats, value: formats.share(value, 1),
     "change": Formats.change,
+    "change_fine": lambda formats, value: formats.change(value, 1),
     "weeks": _weeks,
     "day": Formats.day,
     "weekday": Formats.weekday,
 }
 """How a column writes its values: by the name of its kind."""
+WORDS = frozenset({"text", "day", "weekday"})
+"""Kinds that are no numbers: their columns stand on the left."""
 
 
 def _date(value: dt.date, pattern: str, locale: str) -> str:

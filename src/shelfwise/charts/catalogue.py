@@ -87,6 +87,7 @@ def pareto(products: pl.DataFrame, formats: Formats | None = None) -> Chart:
         f"{told[0]}; {told[1]}.",
         drawn,
         shown,
+        ("text", "count", "share_fine", "money", "share_fine"),
     )
 
 
@@ -174,6 +175,7 @@ def scores(products: pl.DataFrame, formats: Formats | None = None) -> Chart:
         "; ".join([told, *ends]) + ".",
         drawn,
         shown,
+        ("text", "number", "number", "count"),
     )
 
 
@@ -269,6 +271,7 @@ def portfolio_map(
         f"{formats.share(middle[1])} of what there was.",
         drawn,
         shown,
+        ("text", "text", "text", "text", "share_fine", "money", "money"),
         height=380,
     )
 
@@ -338,6 +341,7 @@ def split_by_tier(
         told.format(first=best[0], money=formats.money_short(best[1]), share=share),
         drawn,
         table,
+        ("text", "text", "money", "count"),
         height=max(120, 26 * len(order) + 40),
     )
 

@@ -1,13 +1,13 @@
 """What a chart is: a specification with names of colors, a sentence and a table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from shelfwise.errors import InputError, MissingExtraError, excerpt
-from shelfwise.formats import Formats
+from shelfwise.formats import KINDS, WORDS, Formats
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 VERSION = "6.4"
@@ -39,6 +39,7 @@ class Chart:
         sentence: What these very data say, for whoever does not see the drawing.
         spec: Vega-Lite, with names of colors such as `$high`.
         table: The numbers that are drawn.
+        kinds: How each column of the table is written, one of `formats.KINDS`.
         height: Pixels.
     """
 
@@ -48,7 +49,33 @@ class Chart:
     sentence: str
     spec: Mapping[str, Any]
     table: pl.DataFrame
+    kinds: Sequence[str]
     height: int = 260
+
+    def __post_init__(self) -> None:
+        """Refuse a table whose columns nobody can write."""
+        unknown = set(self.kinds) - set(KINDS)
+        if len(self.kinds) != self.table.width or unknown:
+            raise ValueError(f"The chart {self.name} has {self.table.columns} as {self.kinds}.")
+
+    def written(self, formats: Formats | None = None) -> list[list[str]]:
+        """The rows of the table, as people read them.
+
+        >>> from shelfwise.charts import bridge
+        >>> bridge([("Before", 900.0), ("Price", -50.5)]).written(Formats("en_US", "EUR"))
+        [['Before', '€900.00'], ['Price', '-€50.50'], ['After', '€849.50']]
+        """
+        formats = formats or Formats()
+        return [
+            [formats.told(value, kind) for value, kind in zip(row, self.kinds, strict=True)]
+            for row in self.table.iter_rows()
+        ]
+
+    @property
+    def columns(self) -> list[tuple[str, bool]]:
+        """The headings of the table, each with whether numbers stand below it."""
+        pairs = zip(self.table.columns, self.kinds, strict=True)
+        return [(name, kind not in WORDS) for name, kind in pairs]
 
     def themed(self, theme: str = "light") -> dict[str, Any]:
         """The specification with the colors of a theme; it can be drawn as it is.

@@ -71,5 +71,6 @@ def bridge(parts: Sequence[tuple[str, float]], formats: Formats | None = None) -
         told + ".",
         drawn,
         shown,
+        ("text", "money"),
         height=280,
     )

@@ -61,13 +61,14 @@ def intervals(
                           "mark": {"type": "rule", "color": "$muted", "strokeDash": [4, 3]},
                           "encoding": {"x": x | {"field": "at"}}})  # fmt: skip
     height = max(120, ROW * rows.height + 40)
-    mark = "Share: " if shares else ""
     shown = rows.select(
-        pl.col("label").alias(by), pl.col("value").alias(mark + axis),
-        pl.col("low").alias(mark + "from"), pl.col("high").alias(mark + "to"),
+        pl.col("label").alias(by), pl.col("value").alias(axis),
+        pl.col("low").alias("from"), pl.col("high").alias("to"),
     )  # fmt: skip
+    written = ("change_fine" if signed else "share_fine") if shares else "number"
+    kinds = ("text", written, written, written)
     drawn = spec(height, data=data(rows), layer=layers)
-    return Chart(name, title, meaning, sentence, drawn, shown, height=height)
+    return Chart(name, title, meaning, sentence, drawn, shown, kinds, height=height)
 
 
 def growths(rows: pl.DataFrame, by: str, formats: Formats | None = None) -> Chart:

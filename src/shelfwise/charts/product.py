@@ -74,8 +74,9 @@ def weeks(
     if len(layers) > 2:
         meaning += " Dashed: the mean expected a week, with the range of 90%."
     return Chart(
-        "weeks", "Units sold per week", meaning, told + ".", spec(260, layer=layers), shown
-    )
+        "weeks", "Units sold per week", meaning, told + ".", spec(260, layer=layers), shown,
+        ("day", "units", "number"),
+    )  # fmt: skip
 
 
 def history(
@@ -119,4 +120,5 @@ def history(
     )  # fmt: skip
     of = f" of the profile {profile}" if profile else ""
     meaning = f"A point for each run{of} that has the product."
-    return Chart("history", "Score by run", meaning, told + ".", drawn, shown, height=180)
+    kinds = ("day", "number", "text")
+    return Chart("history", "Score by run", meaning, told + ".", drawn, shown, kinds, height=180)

@@ -57,6 +57,7 @@ def stocked(rows: pl.DataFrame, by: str = "category", formats: Formats | None = 
         drawn,
         shown.select(pl.col("tier").alias("Tier"), pl.col("money").alias("Money"),
                      pl.col("products").alias("Products")),
+        ("text", "money", "count"),
         height=150,
     )  # fmt: skip
 
@@ -110,6 +111,7 @@ def cover(rows: pl.DataFrame, formats: Formats | None = None) -> Chart:
         drawn,
         shown.select(pl.col("bar").alias("Weeks"), pl.col("products").alias("Products"),
                      pl.col("money").alias("Money")),
+        ("text", "count", "money"),
         height=220,
     )  # fmt: skip
 
@@ -157,5 +159,6 @@ def earns_and_ties_up(rows: pl.DataFrame, formats: Formats | None = None) -> Cha
         drawn,
         long.select(pl.col("supplier").alias("Supplier"), pl.col("kind").alias("What"),
                     pl.col("money").alias("Money")),
+        ("text", "text", "money"),
         height=height,
     )  # fmt: skip

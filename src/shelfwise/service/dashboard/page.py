@@ -224,12 +224,7 @@ def chart_config(formats: Formats) -> Markup:
 
 def drawn(chart: Chart) -> dict[str, Any]:
     """A chart as the template shows it."""
-    return {
-        "chart": chart,
-        "spec": dict(chart.spec),
-        "columns": chart.table.columns,
-        "rows": chart.table.rows(),
-    }
+    return {"chart": chart, "spec": dict(chart.spec)}
 
 
 def own_referrer(response: Response) -> Response:
