@@ -30,6 +30,7 @@ from shelfwise.service.openapi import document
 from shelfwise.service.problems import STATUS
 from shelfwise.service.product_schemas import MEANINGS
 from shelfwise.settings import SETTINGS, load_settings
+from shelfwise.store.reporting import SCHEMA, VIEWS
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 
@@ -264,6 +265,23 @@ def warehouse() -> str:
 `NAME` itself has `run_id`, `as_of`, the given columns and those of scored products.
 
 {chr(10).join(f"{part}{chr(10)}" for part in parts)}"""
+
+
+def views() -> str:
+    parts = []
+    for view in VIEWS:
+        rows = [(code(f.name), f.kind, f.unit, f.meaning) for f in view.fields]
+        head = ("Column", "Type", "Unit", "Meaning")
+        parts.append(f"## {view.name}\n{view.meaning}\n\n{table(head, rows)}\n")
+    return f"""# Views for other tools
+`shelfwise publish` fills them ([how](../how-to/connect.md)).
+In PostgreSQL they stand in the schema `{SCHEMA}`, with these texts as comments.
+In SQLite they have the same names; days are texts there, and true is 1.
+A column is empty where the run does not know it.
+Columns may come to the end of a view; none goes, and none changes its meaning.
+What must change gets views that begin with v2, and these stay.
+
+{chr(10).join(parts)}"""
 
 
 KEYS = [
@@ -643,6 +661,7 @@ PAGES = {
     "python.md": python,
     "tables.md": warehouse,
     "decisions.md": decisions,
+    "views.md": views,
 }
 
 

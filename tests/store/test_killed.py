@@ -17,13 +17,14 @@ import shelfwise
 from kinds import shop, sold
 from shelfwise.settings import Settings
 from shelfwise.store import Store
-from shelfwise.store.schema import artifacts
+from shelfwise.store.schema import artifacts, published_products
 
 pytestmark = pytest.mark.slow
 
 WORK = """
 import json, os, signal, sys
 from pathlib import Path
+import polars as pl
 import sqlalchemy as sa
 import shelfwise
 from shelfwise.settings import load_settings
@@ -45,12 +46,16 @@ def mortal(function):
     return step
 
 for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "unlink"), (Path, "open"),
-                    (sa.Connection, "execute"), (sa.RootTransaction, "commit")):
+                    (sa.Connection, "execute"), (sa.Connection, "exec_driver_sql"),
+                    (pl.DataFrame, "iter_rows"), (pl.DataFrame, "write_csv"),
+                    (sa.RootTransaction, "commit")):
     setattr(owner, name, mortal(getattr(owner, name)))
 if what == "save":
     store.runs.save(analysis, run_id="second")
 elif what == "make":
     store.derived.make("second", "trends")
+elif what == "publish":
+    store.published.publish("second")
 else:
     store.runs.delete("second")
 print(steps)
@@ -158,3 +163,25 @@ def test_a_killed_delete_leaves_no_dangling_run(settings_of: Callable[..., Setti
     with Store(settings) as store:
         assert whole(store) == []
         assert list(Path(settings.data_dir / "results").iterdir()) == []
+
+
+def test_a_killed_publication_leaves_what_was_published_before(
+    settings_of: Callable[..., Settings],
+) -> None:
+    settings = settings_of()
+    with Store(settings) as store:
+        store.runs.save(shelfwise.analyze(shop()), run_id="first")
+        store.runs.save(second(), run_id="second")
+        store.published.publish("first")
+    fatal, code, seen = 0, -1, []
+    while code:
+        fatal += 1
+        code, _ = work(settings, "publish", fatal)
+        with Store(settings) as store, store.database.read() as connection:
+            rows = sa.select(published_products.c.run_id)
+            seen.append((sorted(store.published.all()), sorted(connection.scalars(rows))))
+    assert fatal > 8
+    before, after = (["first"], ["first"] * 20), (["first", "second"],
+                                                  ["first"] * 20 + ["second"] * 4)  # fmt: skip
+    assert [one for n, one in enumerate(seen) if one not in seen[:n]] == [before, after]
+    assert seen[-1] == after

@@ -9,6 +9,7 @@ import typer
 
 from shelfwise import __version__
 from shelfwise.cli.about import columns, settings
+from shelfwise.cli.connecting import publish
 from shelfwise.cli.deciding import compare, decide
 from shelfwise.cli.foretelling import forecast, trends
 from shelfwise.cli.keeping import key, migrate, model, runs
@@ -61,6 +62,7 @@ for command in (
     decide,
     compare,
     report,
+    publish,
     columns,
     settings,
     serve,

@@ -32,8 +32,8 @@ STATES: dict[str, State] = {
 }
 WAITING = [name for name, state in STATES.items() if state == "queued"]
 APPLICATION, QUEUE, WORKFLOW, SCHEDULED = "shelfwise", "analyses", "analyze", "analyze_scheduled"
-ANALYSIS = "analysis"
-WHAT = (ANALYSIS, *KINDS)
+ANALYSIS, PUBLICATION = "analysis", "publish"
+WHAT = (ANALYSIS, PUBLICATION, *KINDS)
 """What a job makes."""
 OVER = ("succeeded", "failed", "cancelled")
 VERSION = "1"

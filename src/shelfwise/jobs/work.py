@@ -22,6 +22,7 @@ from shelfwise.engines import files, frames
 from shelfwise.engines.frames import Engine
 from shelfwise.errors import ShelfwiseError
 from shelfwise.insights.sections import QUESTIONS
+from shelfwise.jobs.queue import PUBLICATION
 from shelfwise.rules import Rules
 from shelfwise.run import analyze
 from shelfwise.sales import from_sales
@@ -87,8 +88,11 @@ def _sold(store: Store, lines: str, columns: Any, sales: dict[str, Any]) -> Any:
 
 
 def make_request(store: Store, request: dict[str, Any]) -> Run:
-    """Make trends, a forecast, elasticities or decisions of a run that is kept."""
+    """Make trends, a forecast, elasticities or decisions of a kept run, or publish it."""
     run = store.runs.get(request["run"])
+    if request["make"] == PUBLICATION:
+        say("publishing")
+        return store.published.publish(run.id, request.get("keep") or 0).run
     options: dict[str, Any] = {
         n: request[n] for n in ("horizon", "policy", "since") if n in request
     }

@@ -15,6 +15,7 @@ try:
     from shelfwise.store.keys import Audit, Keys
     from shelfwise.store.models import Models, Version
     from shelfwise.store.opinions import ANSWER, Decision, Decisions, Override, Overrides
+    from shelfwise.store.published import Publication, Published
     from shelfwise.store.results import Results
     from shelfwise.store.runs import Run, Runs
     from shelfwise.store.uploads import Uploads
@@ -32,7 +33,7 @@ from shelfwise.settings import Settings, load_settings
 COMPARED = 50
 """How many runs before one are looked at for the most alike."""
 
-__all__ = ["Decision", "Derived", "Override", "Run", "Runs", "Store", "Version"]
+__all__ = ["Decision", "Derived", "Override", "Publication", "Run", "Runs", "Store", "Version"]
 
 
 class Store:
@@ -75,6 +76,7 @@ class Store:
         self.models = Models(self.database)
         self.overrides = Overrides(self.database, self.runs)
         self.decisions = Decisions(self.database, self.runs)
+        self.published = Published(self.database, self.runs, self.derived, self.overrides)
         self.keys = Keys(self.database)
         self.uploads = Uploads(self.database, folder / "uploads")
         self.audit = Audit(self.database)

@@ -31,7 +31,7 @@ from shelfwise.store.database import Database, new_id, now
 from shelfwise.store.history import History
 from shelfwise.store.query import Query, select
 from shelfwise.store.results import Artifact, Results
-from shelfwise.store.schema import derived_tables, runs
+from shelfwise.store.schema import derived_tables, published_products, published_runs, runs
 
 log = logging.getLogger("shelfwise.store")
 LATEST = "latest"
@@ -221,11 +221,14 @@ class Runs:
         return self.get(run.id)
 
     def delete(self, run_id: str) -> None:
-        """Delete a run, and its results where no other run has the same ones."""
+        """Delete a run, its results where no other run has the same ones, and what is published.
+
+        What `retain` deletes stays published: `publish` says itself how many runs it keeps.
+        """
         run = self.get(run_id)
         if run.pinned:
             raise InputError(f"Run {run.id} is pinned.", "Unpin it first.")
-        if not self._delete([run.id]):
+        if not self._delete([run.id], published=True):
             raise InputError(f"Run {run.id} is pinned.", "Unpin it first.")
 
     def retain(self) -> int:
@@ -341,7 +344,7 @@ class Runs:
             row = connection.execute(wanted).mappings().first()
         return _run(row) if row else None
 
-    def _delete(self, ids: list[str]) -> int:
+    def _delete(self, ids: list[str], *, published: bool = False) -> int:
         """Rows first, then files: a crash between leaves files that nobody names.
 
         Runs that are pinned stay; how many were deleted.
@@ -350,6 +353,9 @@ class Runs:
             self._database.lock(connection)
             loose = runs.c.id.in_(ids) & runs.c.pinned.is_(False)
             deleted = connection.execute(runs.delete().where(loose)).rowcount
+            if deleted and published:
+                for table in (published_runs, published_products):
+                    connection.execute(table.delete().where(table.c.run_id.in_(ids)))
             gone = self._results.release(connection)
         self._results.sweep(self._database, gone)
         return deleted

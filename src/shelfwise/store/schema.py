@@ -9,6 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from shelfwise.store.reporting import PRODUCT, Kind
+
 
 class Utc(sa.TypeDecorator[dt.datetime]):
     """A moment in UTC, with its zone on every database; SQLite alone would lose it."""
@@ -205,4 +207,41 @@ workers = sa.Table(
     sa.Column("id", ID, primary_key=True),
     sa.Column("started_at", Utc, nullable=False),
     sa.Column("seen_at", Utc, nullable=False),
+)
+
+published_runs = sa.Table(
+    "published_runs",
+    metadata,
+    sa.Column("run_id", ID, primary_key=True),
+    sa.Column("as_of", sa.Date, nullable=False),
+    sa.Column("saved_at", Utc, nullable=False),
+    sa.Column("published_at", Utc, nullable=False),
+    sa.Column("label", sa.String(200)),
+    sa.Column("source", sa.String(300), nullable=False),
+    sa.Column("profile", sa.String(200), nullable=False),
+    sa.Column("tiering", NAME, nullable=False),
+    sa.Column("currency", sa.String(3)),
+    sa.Column("products", sa.BigInteger, nullable=False),
+    sa.Column("revenue", sa.Float, nullable=False),
+    sa.Column("avg_score", sa.Float, nullable=False),
+    sa.Column("high", sa.BigInteger, nullable=False),
+    sa.Column("medium", sa.BigInteger, nullable=False),
+    sa.Column("low", sa.BigInteger, nullable=False),
+)
+
+_TYPES: dict[Kind, Any] = {
+    "text": sa.Text, "number": sa.Float, "whole": sa.BigInteger, "boolean": sa.Boolean,
+    "date": sa.Date,
+}  # fmt: skip
+# No row refers to a run: what is published stays when its run has had its time.
+published_products = sa.Table(
+    "published_products",
+    metadata,
+    sa.Column("run_id", ID, primary_key=True),
+    sa.Column("place", sa.BigInteger, primary_key=True, autoincrement=False),
+    *(
+        sa.Column(field.name, _TYPES[field.kind], nullable=field.name != "product_id")
+        for field in PRODUCT
+    ),
+    sa.Index("ix_published_products_run_id_product_id", "run_id", "product_id"),
 )
