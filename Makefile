@@ -15,8 +15,8 @@ NEWEST = $(shell for minor in 14 13 12; do \
 	if "$$python" -c "import ensurepip" 2>/dev/null; then echo "$$python"; exit; fi; done; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-browser test-pandas3 test-engines test-python bench docs \
-	screenshots lock format clean
+.PHONY: help demo test test-slow test-browser test-pandas3 test-engines test-superset test-python \
+	bench docs screenshots lock format clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ test: .venv/.installed ## Lint, check types and imports, and run the tests.
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --durations 0 --durations-min 1 \
-	-m "not slow and not browser and not spark and not ibis and not judge" $(PYTEST_FLAGS)
+	-m "not slow and not browser and not spark and not ibis and not judge and not superset" $(PYTEST_FLAGS)
 
 test-slow: .venv/.installed ## Run the simulations and large inputs, and build the image.
 	@$(BIN)/pytest -m slow $(PYTEST_FLAGS) || { code=$$?; test $$code -eq 5 && \
@@ -44,6 +44,10 @@ test-pandas3: .venv-pandas3/.installed ## Run the engine tests with pandas 3.
 
 test-engines: .venv-engines/.installed ## Run what needs Spark, in this process, Ibis, or other libraries as judges.
 	.venv-engines/bin/pytest -m "spark or ibis or judge" -p no:randomly $(PYTEST_FLAGS)
+
+# Not part of .ci/run: the installation takes minutes and most of a gigabyte.
+test-superset: .venv/.installed .venv-superset/.installed ## Import the dashboard into a real Superset.
+	$(BIN)/pytest -m superset $(PYTEST_FLAGS)
 
 test-python: .venv/.installed ## Run the golden tests with the newest Python here.
 	@newest="$(NEWEST)"; \
@@ -81,6 +85,7 @@ lock: .venv-lock/.installed ## Pin the newest fitting versions in requirements/.
 	$(COMPILE) pyproject.toml --group pandas3 -o requirements/pandas3.txt
 	$(COMPILE) pyproject.toml --extra all --group engines -c requirements/dev.txt \
 		-o requirements/engines.txt
+	$(COMPILE) --group superset -o requirements/superset.txt
 
 clean: ## Remove the environments and everything generated.
 	rm -rf .venv .venv-* build dist demo .*_cache .coverage .hypothesis
@@ -121,6 +126,11 @@ endef
 	$(call venv,.venv-engines)
 	@.venv-engines/bin/python $(INSTALL) --require-hashes -r requirements/engines.txt
 	@.venv-engines/bin/python $(INSTALL) $(ITSELF)
+	@touch $@
+
+.venv-superset/.installed: requirements/superset.txt
+	$(call venv,.venv-superset)
+	@.venv-superset/bin/python $(INSTALL) --require-hashes -r requirements/superset.txt
 	@touch $@
 
 .venv-newest/.installed: requirements/dev.txt pyproject.toml

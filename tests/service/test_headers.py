@@ -94,6 +94,7 @@ def walk(ask: Walker, folder: Path, run: str) -> None:
     for kind in ("trends", "forecast", "elasticity", *QUESTIONS):
         body = {"since": skipping} if kind == "changes" else {}
         ask("post", f"/v1/runs/{{run_id}}/{kind}", body, run_id=run)
+    ask("post", "/v1/runs/{run_id}/publish", {"keep": 3}, run_id=run)
     ask("post", "/v1/schedules", {"name": "often", "cron": "0 6 * * 1", "run": place})
     ask("post", "/v1/schedules/{name}/trigger", name="often")
     ask("patch", "/v1/schedules/{name}", {"active": False}, name="often")
@@ -109,7 +110,10 @@ def walk(ask: Walker, folder: Path, run: str) -> None:
             values["name"] = "shop"
         if path.endswith("rejected"):
             values["run_id"] = skipping
-        query = "?product_id=101" if path == "/v1/history" else ""
+        query = {
+            "/v1/history": "?product_id=101",
+            "/v1/connect/superset.zip": "?database=postgresql://reader@host/shelfwise",
+        }.get(path, "")
         names = {one["name"] for one in operation.get("parameters", ())}
         formats = ("json", "csv") if "{format}" in path else ("",)
         formats = ("pdf", "html") if "{document}" in path else formats

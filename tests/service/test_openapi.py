@@ -212,7 +212,8 @@ def needs_what_is_kept(case: Any) -> bool:
     kept = {"source", "run", "run_id", "cron", "last_day"}
     source = isinstance(case.body, dict) and bool(case.body.keys() & kept)
     asked = query.keys() & {"sort", "label", *FILTERS}
-    source = source or case.path == "/v1/history"  # It needs a product_id.
+    # They need a product_id, and a database.
+    source = source or case.path in ("/v1/history", "/v1/connect/superset.zip")
     return bool(asked) or parameters or source or case.path == "/v1/uploads"
 
 

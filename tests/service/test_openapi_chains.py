@@ -204,7 +204,7 @@ def chain(paths: str, filled: Filled) -> Any:
 
 
 RUN = "/v1/runs/[{]run_id[}]"
-MAKING = f"{RUN}/(trends|forecast|elasticity|{'|'.join(QUESTIONS)})$"
+MAKING = f"{RUN}/(publish|trends|forecast|elasticity|{'|'.join(QUESTIONS)})$"
 # Which paths a chain asks, and patterns of operations that it must get somewhere with.
 CHAINS: dict[str, tuple[str, set[str]]] = {
     "runs": (f"analysis|^(/v1/runs|{RUN}|/v1/history)$", {"get_run", "change_run"}),

@@ -9,7 +9,7 @@ import typer
 
 from shelfwise import __version__
 from shelfwise.cli.about import columns, settings
-from shelfwise.cli.connecting import publish
+from shelfwise.cli.connecting import connect, publish
 from shelfwise.cli.deciding import compare, decide
 from shelfwise.cli.foretelling import forecast, trends
 from shelfwise.cli.keeping import key, migrate, model, runs
@@ -76,6 +76,7 @@ app.add_typer(decision, name="decision")
 app.add_typer(override, name="override")
 app.add_typer(model, name="model")
 app.add_typer(key, name="key")
+app.add_typer(connect, name="connect")
 
 
 @app.callback(invoke_without_command=True)

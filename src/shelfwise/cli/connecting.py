@@ -1,5 +1,6 @@
 """The commands for other tools: publish a run to the views that they read."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,3 +48,41 @@ def publish(
                   soft_wrap=True)  # fmt: skip
     elif role:
         out.print(f"{role} may read the views; its password is as it was.", markup=False)
+
+
+connect = typer.Typer(help="Dashboards for other tools: superset, grafana.", no_args_is_help=True)
+
+
+@connect.command("superset")
+def superset(
+    database: Annotated[
+        str,
+        typer.Option(help="The database as Superset reaches it, without a password, for example "
+                     "postgresql://shelfwise_reader@host/shelfwise."),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file, a .zip.")],
+) -> None:  # fmt: skip
+    """Datasets, charts and a dashboard for Apache Superset, as a ZIP to import."""
+    from shelfwise.connect import superset, zipped
+    from shelfwise.engines.output import put
+
+    put(zipped(superset.files(database)), str(output))
+    if str(output) != "-":
+        out.print(f"Wrote {output}. In Superset: Dashboards, Import.", markup=False)
+
+
+@connect.command("grafana")
+def grafana(
+    output: Annotated[Path, typer.Option("-o", "--output", help="A folder; it may be new.")],
+) -> None:
+    """A dashboard for Grafana and what provisions it, as a folder."""
+    from shelfwise.connect import grafana
+    from shelfwise.engines.failures import writing
+    from shelfwise.engines.output import put
+
+    for path, content in grafana.files().items():
+        with writing(output):
+            (output / path).parent.mkdir(parents=True, exist_ok=True)
+        put(content, str(output / path))
+    out.print(f"Wrote {output}: what stands in it goes into Grafana's folder of provisioning.",
+              markup=False)  # fmt: skip

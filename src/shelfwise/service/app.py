@@ -15,6 +15,7 @@ from shelfwise.model import Model
 from shelfwise.service import (
     access,
     admin,
+    connecting,
     dashboard,
     deciding,
     derived,
@@ -49,7 +50,7 @@ HEADERS = {
 }
 BLUEPRINTS = (
     pages.api, scoring.api, runs.api, derived.api, deciding.api, opinions.api, models.api,
-    jobs.api, uploads.api, reports.api, admin.api, watch.api,
+    connecting.api, jobs.api, uploads.api, reports.api, admin.api, watch.api,
 )  # fmt: skip
 
 

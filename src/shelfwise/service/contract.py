@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import msgspec
 from flask import Blueprint, Response, request
 
+from shelfwise.engines.failures import masked
 from shelfwise.errors import InputError, UnreadableError, excerpt
 from shelfwise.reports import FORMATS
 from shelfwise.service.body import read_body
@@ -165,7 +166,7 @@ def _parsed(name: str, value: str, schema: Mapping[str, Any]) -> Any:
     if schema["type"] == "string":
         long = len(value) > schema.get("maxLength", 1_000)
         if long or ("pattern" in schema and not re.search(schema["pattern"], value)):
-            raise InputError(f"{name} is {excerpt(value, 40)}, which does not fit.")
+            raise InputError(f"{name} is {excerpt(masked(value), 40)}, which does not fit.")
         if any(ord(letter) < 32 for letter in value):
             raise InputError(f"{name} has a control character.")
         return value

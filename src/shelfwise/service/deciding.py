@@ -33,7 +33,7 @@ def _declare(question: Question) -> None:
     )
 
     def decide(run_id: str) -> Response:
-        return start(run_id, question.name, body_as(asking), question.tables)  # type: ignore[arg-type]
+        return start(run_id, question.name, body_as(asking), question.tables)
 
     example = {"since": "latest"} if question.compares else {}
 

@@ -26,7 +26,7 @@ from shelfwise.service.contract import (
 from shelfwise.service.jobs import accepted
 from shelfwise.service.kept import jobs, once, store
 from shelfwise.service.parameters import DERIVED
-from shelfwise.store.derived import Kind, Name
+from shelfwise.store.derived import KINDS, Name
 from shelfwise.store.query import Query, page, select
 
 api = Blueprint("derived", __name__)
@@ -100,7 +100,7 @@ def make_elasticity(run_id: str) -> Response:
     return start(run_id, "elasticity", body_as(Making), ["out_of_stock"])
 
 
-def start(run_id: str, kind: Kind, asked: msgspec.Struct, sources: Sequence[str]) -> Response:
+def start(run_id: str, kind: str, asked: msgspec.Struct, sources: Sequence[str]) -> Response:
     """Start a job that makes something of a run; `sources` of what is asked are places."""
     query()
     # What `latest` is may change before a request is sent again under its key.
@@ -108,7 +108,7 @@ def start(run_id: str, kind: Kind, asked: msgspec.Struct, sources: Sequence[str]
         if attempt.repeated:
             return accepted(jobs().get(attempt.result_id))
         run = store().runs.get(run_id)
-        if kind not in QUESTIONS:
+        if kind in KINDS and kind not in QUESTIONS:
             store().runs.must_have_weeks(run)
         carried: dict[str, Any] = msgspec.to_builtins(asked) | {"make": kind, "run": run.id}
         for name in sources:

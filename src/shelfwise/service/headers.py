@@ -46,7 +46,7 @@ def _continued(one: Endpoint, status: str) -> bool:
 
 
 def _is_file(one: Endpoint) -> bool:
-    return one.path.endswith(("{format}", "{document}", ".csv"))
+    return one.path.endswith(("{format}", "{document}", ".csv", ".zip"))
 
 
 def _again(one: Endpoint, status: str) -> bool:

@@ -31,7 +31,7 @@ from shelfwise.service.contract import (
 from shelfwise.service.headers import ANSWERED, ASKED, KEY_HEADERS, Header, has_etag
 from shelfwise.service.schemas import SCHEMAS
 
-ORDER = ("scoring", "runs", "derived", "deciding", "opinions", "reports", "models", "jobs",
+ORDER = ("scoring", "runs", "derived", "deciding", "opinions", "reports", "models", "connecting", "jobs",
          "uploads", "admin", "pages", "watch")  # fmt: skip
 """The blueprints as a reader wants them."""
 
