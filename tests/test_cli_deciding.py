@@ -120,6 +120,89 @@ def test_each_setting_of_stock_and_orders_is_reached(
     assert more in (None, other > plain)
 
 
+def test_lists_and_pairs_are_settings_too(call: Callable[..., Any]) -> None:
+    pl.DataFrame(bargains(LINES, {102, 105, 108})).write_parquet("lines.parquet")
+    pl.DataFrame(STOCKED).with_columns(
+        category=pl.when(pl.col("product_id") < 107).then(pl.lit("Tea, green"))
+        .otherwise(pl.lit("Pots"))
+    ).write_csv("catalog.csv")  # fmt: skip
+
+    def rows(*settings: str) -> dict[str, dict[str, Any]]:
+        given = [part for one in settings for part in ("--set", one)]
+        done = call("decide", "campaign", *SALES, "--all", "--format", "json", *given)
+        assert done.exit_code == 0, done.output
+        return {row["product_id"]: row for row in json.loads(done.stdout)["rows"]}
+
+    plain = {name for name, row in rows().items() if row["action"]}
+    assert {"105", "108"} <= plain
+    for setting in ("exclude=105", "exclude=105,108", "exclude=105, 108"):
+        found = rows(setting)
+        out = {name for name, row in found.items() if row["left_out"] == "left out by you"}
+        assert out == set(setting.partition("=")[2].replace(" ", "").split(","))
+    shut = rows('exclude_categories="Tea, green"')
+    assert shut["105"]["left_out"] == "category Tea, green left out by you"
+    assert shut["108"]["action"] == "promote"
+    last = max(line["date"] for line in LINES)
+    rested = rows(f"promoted=105={last},108={last}")
+    assert all(rested[one]["left_out"].startswith("promoted until") for one in ("105", "108"))
+    capped = rows('category_caps="Tea, green=0",Pots=1')
+    assert [row["category"] for row in capped.values() if row["action"]] == ["Pots"]
+    assert rows("category_caps.Pots=1", "exclude=105")["105"]["action"] is None
+    small = rows("discounts=0.05,0.1", "most_products=null")
+    assert {row["discount"] for row in small.values()} <= {None, 0.05, 0.1}
+    Path("policy.toml").write_text('exclude = ["105"]\n')
+    both = call("decide", "campaign", *SALES, "--all", "--format", "json", "--policy",
+                "policy.toml", "--set", "exclude=108")  # fmt: skip
+    out = {row["product_id"]: row["left_out"] for row in json.loads(both.stdout)["rows"]}
+    assert out["108"] == "left out by you"
+    assert out["105"] != "left out by you"
+
+
+def test_a_delisting_says_what_goes_and_what_comes_back(call: Callable[..., Any], run: str) -> None:
+    some = ("--set", "products=101,102")
+    shown = call("decide", "delisting", *SALES, *some, "--set", "transfer=0.3")
+    assert shown.exit_code == 0, shown.output
+    for told in ("What goes, and what comes back", "Revenue at risk: ", "Margin kept: ",
+                 "Units at risk: ", "Stock freed: ",
+                 "Assumed: 30% of the sales of a delisted product"):  # fmt: skip
+        assert told in shown.output
+    kept = call("decide", "delisting", "--run", "latest", *some, "--format", "json")
+    found = json.loads(kept.stdout)
+    assert [row["product_id"] for row in found["rows"]] == ["101", "102"]
+    bought = [line for line in LINES if line["product_id"] in (101, 102)]
+    revenue = sum(line["quantity"] * line["unit_price"] for line in bought)
+    units = sum(line["quantity"] for line in bought)
+    assert found["summary"]["revenue_at_risk"] == pytest.approx(revenue)
+    assert found["summary"]["units_at_risk"] == units
+    assert found["summary"]["margin_at_risk"] == pytest.approx(revenue - 4 * units)
+    stock = sum(row["stock"] for row in STOCKED if row["product_id"] in (101, 102))
+    assert found["summary"]["stock_units"] == stock
+    assert found["summary"]["stock_freed"] == stock * 4
+    assert found["summary"]["categories_emptied"] == []
+    written = call("decide", "delisting", "--run", "latest", *some, "-o", "out.csv")
+    assert written.exit_code == 0
+    assert pl.read_csv("out.csv").height == 2
+    for place in (SALES, ("--run", "latest")):
+        with pytest.raises(NotFoundError, match="`products` names '9', 'no': not among"):
+            call("decide", "delisting", *place, "--set", "products=no,101,9")
+
+
+def test_a_delisting_proposes_what_the_kept_portfolio_does(
+    call: Callable[..., Any], run: str
+) -> None:
+    def told(section: str, *settings: str) -> Any:
+        return json.loads(call("decide", section, "--run", "latest", "--all", "--format", "json",
+                               *settings).stdout)  # fmt: skip
+
+    proposed = told("portfolio", "--set", "transfer=0.5")["rows"]
+    found = told("delisting")
+    assert [row["product_id"] for row in found["rows"]] == [
+        row["product_id"] for row in proposed if row["action"] == "delist"
+    ]
+    assert found["rows"]
+    assert found["assumptions"][0].startswith("50% of the sales")
+
+
 def test_days_out_of_stock_tell_what_was_lost(call: Callable[..., Any]) -> None:
     days = sorted({line["date"] for line in LINES})[-4:-1]
     out = [{"product_id": 100, "date": day} for day in days]
@@ -180,6 +263,10 @@ def test_settings_that_are_wrong_are_named(
         ["inventory", "catalog.csv", "--stock", "catalog.csv"],
         ["portfolio", "catalog.csv", "--receipts", "catalog.csv"],
         ["inventory", "catalog.csv", "--set", "review_days"],
+        ["inventory", "catalog.csv", "--set", "review_days=7", "--set", "review_days=14"],
+        ["campaign", "catalog.csv", "--set", "exclude=1,,2"],
+        ["campaign", "catalog.csv", "--set", 'exclude="1'],
+        ["campaign", "catalog.csv", "--set", "promoted=1"],
         ["inventory", "catalog.csv", "--as-of", "today"],
     ],
 )

@@ -21,7 +21,8 @@ from shelfwise.insights.assortment import (
     relative_share,
     weekly_cv,
 )
-from shelfwise.insights.portfolio import COLUMNS, PortfolioPolicy, delisting, portfolio
+from shelfwise.insights.delisting import DelistingPolicy, delisting
+from shelfwise.insights.portfolio import COLUMNS, PortfolioPolicy, portfolio
 from shelfwise.insights.roles import CELLS, LIFECYCLE, QUADRANTS
 
 
@@ -202,18 +203,64 @@ def test_the_simulator_adds_up_what_goes_and_what_comes_back() -> None:
     rows = [product(n, 10 * n, 2.0, unit_cost=1.5, category="tea" if n < 3 else "pot")
             for n in (1, 2, 3)]  # fmt: skip
     analysis = shelfwise.analyze(rows, period=30)
-    found = delisting(analysis, [1, 2]).summary
+    both = DelistingPolicy(products=("1", "2"))
+    found = delisting(analysis, both).summary
     assert found == {
         "products": 2, "products_left": 1, "revenue_at_risk": 60.0, "margin_at_risk": 15.0,
-        "margin_known_of": 2, "stock_freed": 15.0, "stock_freed_at_cost": 15.0,
-        "categories_emptied": ["tea"], "period_days": 30,
+        "units_at_risk": 30.0, "revenue_kept": 0.0, "margin_kept": 0.0, "units_kept": 0.0,
+        "margin_known_of": 2, "stock_units": 10.0, "stock_freed": 15.0,
+        "stock_freed_at_cost": 15.0, "stock_known_of": 2, "categories_emptied": ["tea"],
+        "period_days": 30,
     }  # fmt: skip
-    half = delisting(analysis, ["1", "2"], PortfolioPolicy(transfer=0.5))
-    assert half.summary["revenue_at_risk"] == 30.0
-    assert half.assumptions[0].startswith("50% of the sales")
     assert delisting(analysis).summary["products"] == 0
-    with pytest.raises(NotFoundError, match="'9'"):
-        delisting(analysis, [9])
+    assert delisting(analysis).assumptions == ()
+
+
+def test_what_others_take_over_is_yours_to_assume_and_said_beside_the_figures() -> None:
+    rows = [product(n, 10 * n, 2.0, unit_cost=1.5, on_order=4) for n in (1, 2, 3)]
+    analysis = shelfwise.analyze(rows, period=30)
+    third = DelistingPolicy(products=("1", "2"), transfer=0.25)
+    found = delisting(analysis, third)
+    for name, whole in (("revenue", 60.0), ("margin", 15.0), ("units", 30.0)):
+        assert found.summary[f"{name}_at_risk"] == whole * 0.75
+        assert found.summary[f"{name}_kept"] == whole * 0.25
+        at_risk, kept = (found.rows[f"{name}_{end}"].sum() for end in ("at_risk", "kept"))
+        assert at_risk + kept == whole
+    assert found.assumptions == (
+        "25% of the sales of a delisted product go to other products: assumed, not estimated.",
+        "What other products take over is counted at the price and the margin of the product "
+        "that goes.",
+        "Revenue, margin and units are those of the period of 30 days: the next one is taken to "
+        "be like it.",
+        "Stock freed is what lies there at cost; sold off cheaply it brings less.",
+        "8 units are on order, and not counted: cancel the order, or there is more to sell off.",
+    )
+    # Where nothing is said here, the setting of the portfolio counts.
+    same = DelistingPolicy(products=("1", "2"), portfolio=PortfolioPolicy(transfer=0.25))
+    assert delisting(analysis, same).rows.equals(found.rows)
+
+
+def test_products_that_nobody_scored_are_named() -> None:
+    analysis = shelfwise.analyze([product(n, 10 * n) for n in (1, 2, 3)])
+    with pytest.raises(NotFoundError, match=r"`products` names '8', '9': not among the 3 products"):
+        delisting(analysis, DelistingPolicy(products=("9", "1", "8")))
+    many = tuple(f"x{n}" for n in range(7))
+    with pytest.raises(NotFoundError, match="'x4' and 2 more: not among"):
+        delisting(analysis, DelistingPolicy(products=many))
+    with pytest.raises(InputError, match="products"):
+        delisting(analysis, DelistingPolicy(products=()))
+    with pytest.raises(InputError, match="transfer is 2"):
+        delisting(analysis, DelistingPolicy(transfer=2))
+
+
+def test_what_nobody_knows_of_a_delisting_is_withheld() -> None:
+    rows = [{"product_id": n, "name": f"Tea {n}", "price": 1.0, "units_sold": 5} for n in (1, 2)]
+    found = delisting(shelfwise.analyze(rows), DelistingPolicy(products=("1",)))
+    told = {name: found.summary[name] for name in ("margin_at_risk", "stock_freed", "stock_units")}
+    assert set(told.values()) == {None}
+    assert {one.what: one.needs for one in found.withheld} == {
+        "margin": "unit_cost", "stock freed": "stock",
+    }  # fmt: skip
 
 
 def test_stock_without_cost_is_counted_at_price_and_says_so() -> None:
@@ -222,9 +269,11 @@ def test_stock_without_cost_is_counted_at_price_and_says_so() -> None:
     assert section.rows["stock_freed"].to_list() == [10.0, 15.0]
     assert section.rows["stock_basis"].to_list() == ["cost", "price"]
     assert section.rows["margin"].to_list() == [10.0, None]
-    summary = delisting(shelfwise.analyze(rows), [1, 2]).summary
+    found = delisting(shelfwise.analyze(rows), DelistingPolicy(products=("1", "2")))
+    summary = found.summary
     assert (summary["margin_at_risk"], summary["margin_known_of"]) == (10.0, 1)
     assert summary["stock_freed_at_cost"] == 10.0
+    assert "Stock of 1 product is at price: unit_cost is not known." in found.assumptions
 
 
 def test_classes_may_be_of_another_measure() -> None:

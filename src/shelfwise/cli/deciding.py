@@ -1,8 +1,6 @@
 """The commands that decide: what to reorder, clear, feature, delist, and whom to buy from."""
 
 import json
-import tomllib
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +11,7 @@ from rich.text import Text
 from shelfwise.cli.delivery import ModeOption, check_rows, deliver_rows, kind_of_output
 from shelfwise.cli.keeping import store, whole_id
 from shelfwise.cli.opinions import day_of
+from shelfwise.cli.policies import settings_from
 from shelfwise.cli.scoring import (
     CatalogOption,
     DatesOption,
@@ -29,11 +28,13 @@ from shelfwise.cli.scoring import (
 )
 from shelfwise.cli.screen import busy, err, out
 from shelfwise.engines.failures import masked
-from shelfwise.errors import InputError, NotFoundError
 
 SHOWN, SHOWN_EACH = 15, 8
 """Rows on the screen, where there is one action and where there are several."""
-SECTIONS = ("inventory", "orders", "portfolio", "marketing", "campaign", "suppliers", "confidence")
+SECTIONS = (
+    "inventory", "orders", "portfolio", "delisting", "marketing", "campaign", "suppliers",
+    "confidence",
+)  # fmt: skip
 """Names of QUESTIONS, which load an engine: `serve` sets up its memory before one is loaded."""
 LABELED = ("marketing", "campaign")
 PolicyOption = Annotated[
@@ -43,8 +44,8 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="setting=value; inventory.setting=value where another question rests on stock. "
-        "May be given several times.",
+        help="setting=value; a,b,c for a list, a=1,b=2 for pairs; inventory.setting=value where "
+        "another question rests on stock. May be given several times.",
     ),
 ]
 OutputOption = Annotated[
@@ -124,7 +125,7 @@ def decide(
     kind = kind_of_output(output, format, mode)
     inputs = (file, sales, catalog, stock, receipts, out_of_stock, suppliers)
     check_rows(output, kind, mode, inputs)
-    settings = _settings(policy, set_)
+    settings = settings_from(policy, set_, question.policy)
     asked = (("receipts", receipts), ("out_of_stock", out_of_stock), ("suppliers", suppliers))
     beside = {name: path for name, path in asked if path}
     if wrong := [name for name in beside if name not in question.tables]:
@@ -179,7 +180,9 @@ def compare(
     """What changed between two runs that are kept, and what really did."""
     kind = kind_of_output(output, format, mode)
     check_rows(output, kind, mode)
-    settings = _settings(policy, set_)
+    from shelfwise.insights.sections import QUESTIONS
+
+    settings = settings_from(policy, set_, QUESTIONS["changes"].policy)
     with busy(f"Comparing {before} and {after}"), store() as kept:
         first, second = (kept.runs.get(whole_id(kept, one)) for one in (before, after))
         kept.derived.make(second, "changes", policy=settings, since=first)
@@ -219,30 +222,6 @@ def _open(found: Any) -> tuple[Any, int]:
         return rows, 0
     left = rows.filter(rows["verdict"].ne_missing("dismissed"))
     return left, rows.height - left.height
-
-
-def _settings(path: str | None, pairs: list[str] | None) -> dict[str, Any]:
-    """The policy from a file, and what --set says instead."""
-    settings: dict[str, Any] = {}
-    if path:
-        if not Path(path).is_file():
-            raise NotFoundError(f"There is no file {path}.")
-        try:
-            settings = tomllib.loads(Path(path).read_text())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is no TOML: {error}.") from error
-    for pair in pairs or []:
-        name, found, value = pair.partition("=")
-        if not found:
-            raise typer.BadParameter(f"--set {pair!r}: write setting=value.")
-        *groups, last = name.split(".")
-        inside = settings
-        for group in groups:
-            inside = inside.setdefault(group, {})
-            if not isinstance(inside, dict):
-                raise typer.BadParameter(f"--set {pair!r}: {group} is no group of settings.")
-        inside[last] = value
-    return settings
 
 
 def _evidence(
@@ -370,6 +349,8 @@ def _cell(value: Any) -> Text:
 def _show_beside(found: Any) -> None:
     """The figures of the whole, what is withheld, and what the numbers rest on."""
     for name, value in found.summary.items():
+        if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+            value = ", ".join(value)
         if isinstance(value, int | float | str):
             out.print(f"{name.replace('_', ' ').capitalize()}: {_cell(value)}", markup=False)
     for one in found.withheld:

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from shelfwise.insights.campaign import CampaignPolicy
     from shelfwise.insights.changes import ChangesPolicy, compare
     from shelfwise.insights.confidence import ConfidencePolicy
+    from shelfwise.insights.delisting import DelistingPolicy, delisting
     from shelfwise.insights.evidence import Evidence
     from shelfwise.insights.marketing import MarketingPolicy
     from shelfwise.insights.orders import OrdersPolicy
-    from shelfwise.insights.portfolio import PortfolioPolicy, delisting
+    from shelfwise.insights.portfolio import PortfolioPolicy
     from shelfwise.insights.sections import decide
     from shelfwise.insights.stock_policy import InventoryPolicy
     from shelfwise.insights.suppliers import SuppliersPolicy
@@ -25,6 +26,7 @@ __all__ = [
     "CampaignPolicy",
     "ChangesPolicy",
     "ConfidencePolicy",
+    "DelistingPolicy",
     "Evidence",
     "InventoryPolicy",
     "MarketingPolicy",
@@ -43,6 +45,7 @@ _LATER = {
     "CampaignPolicy": "campaign",
     "ChangesPolicy": "changes",
     "ConfidencePolicy": "confidence",
+    "DelistingPolicy": "delisting",
     "Evidence": "evidence",
     "InventoryPolicy": "stock_policy",
     "MarketingPolicy": "marketing",
@@ -51,7 +54,7 @@ _LATER = {
     "SuppliersPolicy": "suppliers",
     "compare": "changes",
     "decide": "sections",
-    "delisting": "portfolio",
+    "delisting": "delisting",
 }
 
 

@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 import msgspec
 import polars as pl
 
-from shelfwise.errors import InputError, excerpt
+from shelfwise.errors import InputError, NotFoundError, excerpt
 from shelfwise.insights.wording import many
 
 Policy = TypeVar("Policy", bound=msgspec.Struct)
+NAMED = 5
+"""Unknown products that an error names."""
 
 ACTIONS = {
     "reorder": "Order more of it.",
@@ -155,3 +157,16 @@ def checked(policy: Policy) -> Policy:
         for part in name.split("."):
             value = getattr(value, part, None)
         raise InputError(f"{name} is {excerpt(value)}.", f"{what.replace('`', '')}.") from error
+
+
+def must_be_scored(wanted: Sequence[str], ids: pl.Series) -> None:
+    """NotFoundError that names the products which are not among those with these ids."""
+    missing = sorted(set(wanted) - set(ids))
+    if missing:
+        told = ", ".join(map(excerpt, missing[:NAMED]))
+        if len(missing) > NAMED:
+            told += f" and {len(missing) - NAMED:,} more"
+        raise NotFoundError(
+            f"`products` names {told}: not among the {many(len(ids), 'product')} scored.",
+            "Name products by their id.",
+        )

@@ -1,7 +1,6 @@
 """The portfolio: which part each product plays, where revenue hangs on few, what to take out."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -9,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from shelfwise.analysis import Analysis
-from shelfwise.errors import InputError, NotFoundError, excerpt
+from shelfwise.errors import InputError
 from shelfwise.insights.assortment import abc, band_cuts, bands, concentrated
 from shelfwise.insights.decisions import (
     DECISION,
@@ -209,63 +208,6 @@ def portfolio(
         "portfolio", COLUMNS, rows, tuple(withheld), _assumptions(policy),
         _summary(known, policy, rows, measured),
     )  # fmt: skip
-
-
-def delisting(
-    source: Analysis | Evidence,
-    products: "list[str] | list[int] | None" = None,
-    policy: PortfolioPolicy = USUAL,
-    **evidence: Any,
-) -> Section:
-    """What goes and what comes back if these products are taken out of the range.
-
-    Args:
-        source: What `analyze` gave, or evidence.
-        products: Ids of products; by default those that the portfolio proposes to delist.
-        policy: `transfer` is the share of their sales that others are assumed to take over.
-        evidence: For `Evidence.of`.
-
-    Returns:
-        The rows of the portfolio for these products. `summary` has revenue and margin at risk,
-        the stock freed, and categories that would be left empty.
-
-    Raises:
-        NotFoundError: A product is not among those that were scored.
-
-    Example:
-        >>> from shelfwise import analyze
-        >>> rows = [{"product_id": n, "name": f"Tea {n}", "price": 2.0, "units_sold": 10 * n,
-        ...          "stock": 5, "unit_cost": 1.5} for n in (1, 2, 3)]
-        >>> found = delisting(analyze(rows), [1, 2]).summary
-        >>> found["revenue_at_risk"], found["margin_at_risk"], found["stock_freed"]
-        (60.0, 15.0, 15.0)
-    """
-    whole = portfolio(source, policy, **evidence)
-    if products is None:
-        chosen = whole.rows.filter(pl.col("action") == "delist")
-    else:
-        wanted = pl.Series("product_id", [str(one) for one in products], dtype=pl.String)
-        if missing := sorted(set(wanted) - set(whole.rows["product_id"])):
-            raise NotFoundError(
-                f"There is no product {excerpt(missing[0])} among the {whole.rows.height:,} that "
-                "were scored.", "Name products by their id.",
-            )  # fmt: skip
-        chosen = whole.rows.filter(pl.col("product_id").is_in(wanted.implode()))
-    left = whole.rows.join(chosen, on="product_id", how="anti")
-    emptied = set(chosen["category"].drop_nulls()) - set(left["category"])
-    known = chosen["margin_at_risk"].is_not_null().sum()
-    summary = {
-        "products": chosen.height,
-        "products_left": left.height,
-        "revenue_at_risk": chosen["revenue_at_risk"].sum(),
-        "margin_at_risk": chosen["margin_at_risk"].sum() if known else None,
-        "margin_known_of": known,
-        "stock_freed": chosen["stock_freed"].sum(),
-        "stock_freed_at_cost": chosen.filter(stock_basis="cost")["stock_freed"].sum(),
-        "categories_emptied": sorted(emptied),
-        "period_days": whole.summary["period_days"],
-    }
-    return replace(whole, name="delisting", rows=chosen, summary=summary)
 
 
 def _fitting(policy: PortfolioPolicy) -> PortfolioPolicy:

@@ -108,6 +108,8 @@ QUESTIONS = {
                  ("forecast",), ("suppliers",)),
         Question("portfolio", "Which part does each product play?", "PortfolioPolicy",
                  ("forecast", "trends")),
+        Question("delisting", "What goes, and what comes back, without some products?",
+                 "DelistingPolicy", ("forecast", "trends")),
         Question("marketing", "What to feature, promote, clear, or leave alone?",
                  "MarketingPolicy", ("forecast", "trends", "elasticity")),
         Question("campaign", "Which products at which discount add most margin?",
@@ -131,7 +133,7 @@ def decide(
 
     Args:
         source: What `analyze` gave, or evidence.
-        section: inventory, portfolio, marketing, suppliers or confidence.
+        section: One of QUESTIONS, such as inventory, portfolio or delisting.
         policy: Its settings, as plain values or as its policy.
         given: What the section takes beside the products, such as receipts for suppliers;
             and what `Evidence.of` takes: weeks, as_of, period_days.

@@ -31,7 +31,7 @@ from shelfwise.store.query import Query, page, select
 
 api = Blueprint("derived", __name__)
 FILTERS = ("product_id", "category", "trend", "supplier", "action", "verdict")
-NO_RUN = {"404": "There is no such run, or no such upload."} | QUEUE_ERRORS
+NO_RUN = {"404": "There is no such run, upload, or product in the run."} | QUEUE_ERRORS
 NO_TABLE = {"404": "There is no such run, or nobody has made this of it yet."} | STORE_ERRORS
 QUEUED = answers("Job", "It is in the queue; look at Location.", "202", located=True)
 OF_LINES = (
@@ -108,9 +108,11 @@ def start(run_id: str, kind: str, asked: msgspec.Struct, sources: Sequence[str])
         if attempt.repeated:
             return accepted(jobs().get(attempt.result_id))
         run = store().runs.get(run_id)
-        if kind in KINDS and kind not in QUESTIONS:
-            store().runs.must_have_weeks(run)
         carried: dict[str, Any] = msgspec.to_builtins(asked) | {"make": kind, "run": run.id}
+        if kind in QUESTIONS:
+            store().derived.must_fit(run, kind, carried["policy"])
+        elif kind in KINDS:
+            store().runs.must_have_weeks(run)
         for name in sources:
             if carried[name] is not None:
                 carried[name] = source_of(getattr(asked, name), name)

@@ -31,8 +31,8 @@ from shelfwise.service.contract import (
 from shelfwise.service.headers import ANSWERED, ASKED, KEY_HEADERS, Header, has_etag
 from shelfwise.service.schemas import SCHEMAS
 
-ORDER = ("scoring", "runs", "derived", "deciding", "opinions", "reports", "models", "connecting", "jobs",
-         "uploads", "admin", "pages", "watch")  # fmt: skip
+ORDER = ("scoring", "runs", "derived", "deciding", "opinions", "reports", "models",
+         "connecting", "jobs", "uploads", "admin", "pages", "watch")  # fmt: skip
 """The blueprints as a reader wants them."""
 
 IDS: dict[str, list[tuple[str, dict[str, str]]]] = {

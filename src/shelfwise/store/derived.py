@@ -18,6 +18,7 @@ import polars.selectors as cs
 import sqlalchemy as sa
 
 from shelfwise.errors import InputError, MissingExtraError, NotFoundError, StoreError
+from shelfwise.insights.decisions import must_be_scored
 from shelfwise.insights.evidence import Evidence, days_of, identified
 from shelfwise.insights.sections import QUESTIONS
 from shelfwise.sales.forecasting import HORIZON
@@ -28,20 +29,22 @@ from shelfwise.store.runs import LATEST, WEEKS, Run, Runs
 from shelfwise.store.schema import derived_tables, runs
 
 Kind = Literal[
-    "trends", "forecast", "elasticity", "inventory", "orders", "portfolio", "marketing",
-    "campaign", "suppliers", "confidence", "changes",
+    "trends", "forecast", "elasticity", "inventory", "orders", "portfolio", "delisting",
+    "marketing", "campaign", "suppliers", "confidence", "changes",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Name = Literal[
     "trends", "category_trends", "forecast", "elasticity",
-    "inventory", "orders", "portfolio", "marketing", "campaign", "suppliers", "confidence",
-    "changes",
+    "inventory", "orders", "portfolio", "delisting", "marketing", "campaign", "suppliers",
+    "confidence", "changes",
 ]  # fmt: skip
 NAMES: tuple[Name, ...] = get_args(Name)
 DIGITS = 6
 EARLIER, EARLIER_SEEN = 2, 50
 """How many runs of the same source before a comparison are used, and looked for among."""
 ROW_GROUP = 16_384
+BENEATH: dict[Kind, Kind] = {"orders": "inventory", "delisting": "portfolio"}
+"""Orders are those of the inventory that people have seen, and proposals those of the portfolio."""
 
 JOINED: dict[Kind, dict[str, str]] = {
     "trends": {
@@ -187,11 +190,11 @@ class DerivedTables:
     ) -> list[Derived]:
         question = QUESTIONS[kind]
         policy = dict(policy or {})
-        if kind == "orders" and policy.get("inventory") is None:
-            # Orders are those of the inventory that people have seen.
-            kept = next((one for one in self.all(run) if one.name == "inventory"), None)
-            policy |= {} if kept is None else {"inventory": kept.about.get("policy", {})}
-        question.settings(policy)  # What is wrong with it is said before anything is made.
+        beneath = BENEATH.get(kind)
+        if beneath and policy.get(beneath) is None:
+            kept = next((one for one in self.all(run) if one.name == beneath), None)
+            policy |= {} if kept is None else {beneath: kept.about.get("policy", {})}
+        self.must_fit(run, kind, policy)  # What is wrong is said before anything is made.
         if self._runs.has_weeks(run):
             there = {table.name for table in self.all(run)}
             for name in question.uses:
@@ -207,6 +210,14 @@ class DerivedTables:
             about["since"] = compared[-1].id
         about = msgspec.json.decode(msgspec.json.encode(about))  # With dates as text.
         return self._put(run, {kind: section.rows}, about)
+
+    def must_fit(self, run: Run, kind: Kind, policy: Mapping[str, Any]) -> None:
+        """InputError for a setting that is wrong, NotFoundError for a product the run lacks."""
+        settings = QUESTIONS[kind].settings(policy)
+        wanted: tuple[str, ...] | None = getattr(settings, "products", None)
+        if wanted is not None:
+            ids = self._runs.products(run).select(pl.col("product_id").cast(pl.String))
+            must_be_scored(wanted, ids.collect()["product_id"])
 
     def _before(self, run: Run, since: str | Run | None) -> list[Run]:
         """The run that one is compared with, last, and the two before it of the same source."""

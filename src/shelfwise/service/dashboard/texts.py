@@ -69,6 +69,7 @@ TEXTS: dict[str, str] = {
     "making.inventory": "what to reorder and what to clear",
     "making.orders": "what to order from whom",
     "making.portfolio": "which part each product plays",
+    "making.delisting": "what goes and what comes back without some products",
     "making.marketing": "what to feature and what to leave alone",
     "making.campaign": "which products a campaign should have",
     "making.suppliers": "whose range earns, and who delivers",
