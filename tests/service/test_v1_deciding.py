@@ -142,6 +142,82 @@ def test_settings_of_stock_count_in_every_section_that_rests_on_it(
     assert {row["supplier_minimum"] for row in few} == {10}
 
 
+def about(door: LiveDoor, run: str, section: str) -> dict[str, Any]:
+    """What stands beside the rows of a section."""
+    made = get(door, f"/v1/runs/{run}/derived").ok()["data"]
+    told: dict[str, Any] = {one["name"]: one["about"] for one in made}[section]
+    return told
+
+
+def test_days_out_of_stock_tell_what_was_lost(working: LiveDoor) -> None:
+    days = sorted({line["date"] for line in LINES})[-4:-1]
+    seen = [line for line in LINES if line["product_id"] != 101 or line["date"] not in days]
+    run = analyzed(working, seen)
+    plain = {row["product_id"]: row for row in decided(working, run, "inventory", {})}
+    assert {row["lost_units"] for row in plain.values()} == {None}
+    needs = {one["what"]: one["needs"] for one in about(working, run, "inventory")["withheld"]}
+    assert "out of stock" in needs["lost sales"]
+    out = written([{"product_id": 101, "date": day} for day in days], "write_csv")
+    given = {"out_of_stock": {"upload": upload(working, out, CSV).json()["id"]}}
+    rows = {row["product_id"]: row for row in decided(working, run, "inventory", given)}
+    year = [line["quantity"] for line in LINES if line["product_id"] == 101][-52:]
+    assert rows["101"]["lost_units"] == pytest.approx(3 * sum(year) / 52, rel=0.1)
+    assert rows["102"]["lost_units"] == 0
+    told = about(working, run, "inventory")
+    assert "lost sales" not in {one["what"] for one in told["withheld"]}
+    assert told["summary"]["lost_money"] == pytest.approx(rows["101"]["lost_money"])
+    nobody = written([{"product_id": "none", "date": days[0]}], "write_csv")
+    wrong = {"out_of_stock": {"upload": upload(working, nobody, CSV).json()["id"]}}
+    job = over(working, send(working, "POST", f"/v1/runs/{run}/inventory", wrong))
+    assert job["state"] == "failed"
+    assert "none" in json.dumps(job)
+
+
+def test_a_delisting_says_what_goes_and_what_comes_back(working: LiveDoor, run: str) -> None:
+    some = {"policy": {"products": ["101", "102"], "transfer": 0.25}}
+    rows = decided(working, run, "delisting", some)
+    assert [row["product_id"] for row in rows] == ["101", "102"]
+    bought = [line for line in LINES if line["product_id"] in (101, 102)]
+    revenue = sum(line["quantity"] * line["unit_price"] for line in bought)
+    stock = sum(row["stock"] for row in STOCKED if row["product_id"] in (101, 102))
+    told = about(working, run, "delisting")
+    assert told["summary"]["revenue_at_risk"] == pytest.approx(0.75 * revenue)
+    assert told["summary"]["revenue_kept"] == pytest.approx(0.25 * revenue)
+    assert told["summary"]["stock_freed"] == 4 * stock
+    assert told["assumptions"][0].startswith("25% of the sales of a delisted product")
+    sheet = get(working, f"/v1/runs/{run}/delisting.csv").body.decode().splitlines()
+    assert len(sheet) == 3
+    wrong = {"policy": {"products": ["no", "101", "nor"]}}
+    refused = send(working, "POST", f"/v1/runs/{run}/delisting", wrong)
+    assert refused.status == 404
+    assert "`products` names 'no', 'nor': not among the 12 products" in refused.body.decode()
+    # Without names it is about what the portfolio of the run proposes.
+    proposed = decided(working, run, "portfolio", {"policy": {"transfer": 0.5}})
+    found = decided(working, run, "delisting", {})
+    assert [row["product_id"] for row in found] == [
+        row["product_id"] for row in proposed if row["action"] == "delist"
+    ]
+    assert about(working, run, "delisting")["assumptions"][0].startswith("50% of")
+
+
+def test_lists_of_a_campaign_are_settings_over_http(working: LiveDoor) -> None:
+    run = analyzed(working, bargains(LINES, {102, 105, 108}))
+    last = max(line["date"] for line in LINES).isoformat()
+
+    def of(**policy: Any) -> dict[str, dict[str, Any]]:
+        rows = decided(working, run, "campaign", {"policy": policy})
+        return {row["product_id"]: row for row in rows}
+
+    assert {of()[one]["action"] for one in ("105", "108")} == {"promote"}
+    assert of(exclude=["105"])["105"]["left_out"] == "left out by you"
+    found = of(promoted={"105": last}, exclude_categories=["Level"], discounts=[0.05])
+    assert found["105"]["left_out"].startswith("promoted until")
+    assert found["108"]["left_out"] == "category Level left out by you"
+    capped = of(category_caps={"Level": 0})
+    assert capped["105"]["action"] == "promote"
+    assert capped["108"]["action"] is None
+
+
 def test_two_runs_are_compared(working: LiveDoor, run: str) -> None:
     dearer = [line | {"unit_price": line["unit_price"] * 2} if line["product_id"] == 101 else line
               for line in LINES]  # fmt: skip
