@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from shelfwise.insights.campaign import CampaignPolicy
     from shelfwise.insights.changes import ChangesPolicy, compare
     from shelfwise.insights.confidence import ConfidencePolicy
-    from shelfwise.insights.delisting import DelistingPolicy, delisting
+    from shelfwise.insights.delisting import DelistingPolicy
     from shelfwise.insights.evidence import Evidence
     from shelfwise.insights.marketing import MarketingPolicy
     from shelfwise.insights.orders import OrdersPolicy
@@ -38,7 +38,6 @@ __all__ = [
     "Withheld",
     "compare",
     "decide",
-    "delisting",
 ]
 
 _LATER = {
@@ -54,7 +53,6 @@ _LATER = {
     "SuppliersPolicy": "suppliers",
     "compare": "changes",
     "decide": "sections",
-    "delisting": "delisting",
 }
 
 
