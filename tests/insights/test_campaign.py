@@ -192,6 +192,18 @@ def test_each_product_that_is_left_out_says_why() -> None:
     }
 
 
+def test_lists_that_name_nobody_are_said_to() -> None:
+    policy = CampaignPolicy(assumed_uplift=2.0, exclude=("1", "x", "old"),
+                            promoted={"y": AS_OF})  # fmt: skip
+    found = campaign(evidence([{}, {}]), policy)
+    assert found.assumptions[:2] == (
+        "exclude names 2 products not among those scored: 'old', 'x'.",
+        "promoted names 1 product not among those scored: 'y'.",
+    )
+    usual = campaign(evidence([{}, {}]), CampaignPolicy(assumed_uplift=2.0, exclude=("1",)))
+    assert usual.assumptions == found.assumptions[2:]
+
+
 def test_a_promotion_is_forgotten_after_the_days_of_rest() -> None:
     known = evidence([{}, {}])
     first = AS_OF + dt.timedelta(days=1)

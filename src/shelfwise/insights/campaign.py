@@ -25,7 +25,7 @@ from shelfwise.insights.decisions import (
     table,
 )
 from shelfwise.insights.evidence import Evidence
-from shelfwise.insights.exclusions import left_out
+from shelfwise.insights.exclusions import left_out, strangers
 from shelfwise.insights.offers import offered_facts, offers_of, sureness
 from shelfwise.insights.wording import many, money, number
 
@@ -191,7 +191,7 @@ def campaign(
         COLUMNS,
         rows,
         () if possible else (_withheld(facts, shut),),
-        _assumptions(rows, policy),
+        strangers(known, policy) + _assumptions(rows, policy),
         _summary(rows, choice, policy, start) if possible else {},
     )
 

@@ -17,7 +17,7 @@ from shelfwise.insights.wording import many
 
 Policy = TypeVar("Policy", bound=msgspec.Struct)
 NAMED = 5
-"""Unknown products that an error names."""
+"""Unknown products that are named."""
 
 ACTIONS = {
     "reorder": "Order more of it.",
@@ -163,10 +163,19 @@ def must_be_scored(wanted: Sequence[str], ids: pl.Series) -> None:
     """NotFoundError that names the products which are not among those with these ids."""
     missing = sorted(set(wanted) - set(ids))
     if missing:
-        told = ", ".join(map(excerpt, missing[:NAMED]))
-        if len(missing) > NAMED:
-            told += f" and {len(missing) - NAMED:,} more"
+        there = many(len(ids), "product")
         raise NotFoundError(
-            f"`products` names {told}: not among the {many(len(ids), 'product')} scored.",
+            f"`products` names {quoted(missing)}: not among the {there} scored.",
             "Name products by their id.",
         )
+
+
+def quoted(ids: Sequence[str]) -> str:
+    """The first of these ids, and how many more there are.
+
+    Example:
+        >>> quoted(["a", "b"]), quoted(list("abcdefg"))
+        ("'a', 'b'", "'a', 'b', 'c', 'd', 'e' and 2 more")
+    """
+    more = f" and {len(ids) - NAMED:,} more" if len(ids) > NAMED else ""
+    return ", ".join(map(excerpt, ids[:NAMED])) + more

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import narwhals.stable.v2 as nw
 import polars as pl
 
+from shelfwise.insights.decisions import quoted
 from shelfwise.insights.evidence import Evidence
+from shelfwise.insights.wording import many
 from shelfwise.sales.reading import collected
 
 if TYPE_CHECKING:
@@ -72,3 +74,13 @@ def low_prices(known: Evidence, policy: "CampaignPolicy", start: dt.date) -> pl.
     low = low.group_by("product_id").agg(pl.col("week").last(), pl.col("below").last())
     day = pl.lit(weeks.first) + pl.duration(days=7 * pl.col("week"))
     return known.of_products(low.with_columns(monday=day.cast(pl.Date)), "monday", "below")
+
+
+def strangers(known: Evidence, policy: "CampaignPolicy") -> tuple[str, ...]:
+    """What the lists of a policy name and nobody scored: perhaps a slip, perhaps an old list."""
+    told = []
+    for name in ("exclude", "promoted"):
+        if missing := sorted(set(getattr(policy, name)) - set(known.ids)):
+            how = many(len(missing), "product")
+            told.append(f"{name} names {how} not among those scored: {quoted(missing)}.")
+    return tuple(told)
