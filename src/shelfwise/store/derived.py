@@ -211,7 +211,7 @@ class DerivedTables:
         about = msgspec.json.decode(msgspec.json.encode(about))  # With dates as text.
         return self._put(run, {kind: section.rows}, about)
 
-    def must_fit(self, run: Run, kind: Kind, policy: Mapping[str, Any]) -> None:
+    def must_fit(self, run: Run, kind: str, policy: Mapping[str, Any]) -> None:
         """InputError for a setting that is wrong, NotFoundError for a product the run lacks."""
         settings = QUESTIONS[kind].settings(policy)
         wanted: tuple[str, ...] | None = getattr(settings, "products", None)
