@@ -58,6 +58,7 @@ WARNINGS = {
 
 REFUSALS = {
     "unknown_host": (400, "The Host header names a host that is not served."),
+    "busy": (503, "As many reports are being made as may be at a time."),
     "bad_request": (400, "Content-Length is no number."),
     "key_needed_from_afar": (403, "Without a key only requests of this machine are served."),
     "key_needed": (401, "The key is missing or wrong, expired or revoked."),

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from shelfwise.connect import Files, grafana, superset, zipped
 from shelfwise.errors import InputError
@@ -87,4 +87,6 @@ def connect_grafana() -> Response:
 def _attached(files: Files, name: str) -> Response:
     response = Response(zipped(files), content_type=ZIP)
     response.headers["Content-Disposition"] = f'attachment; filename="shelfwise-{name}.zip"'
-    return response
+    response.add_etag()
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response.make_conditional(request)

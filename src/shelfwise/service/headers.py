@@ -7,7 +7,7 @@ from typing import Any
 from shelfwise.service.contract import JSON, Endpoint
 
 TEXT = {"type": "string"}
-PDF = "application/pdf"
+PDF, ZIP = "application/pdf", "application/zip"
 KEPT = ("200", "304")
 COUNT = {"type": "integer", "minimum": 0}
 UNCOUNTED = frozenset({"own_key"})
@@ -28,7 +28,7 @@ def has_etag(one: Endpoint) -> bool:
     """Whether its answers can be kept and asked for again with If-None-Match."""
     if one.method != "GET" or one.scope is None:
         return False
-    return not {JSON, "text/csv", PDF}.isdisjoint(one.answers["200"]["content"])
+    return not {JSON, "text/csv", PDF, ZIP}.isdisjoint(one.answers["200"]["content"])
 
 
 def _counted(one: Endpoint, status: str) -> bool:
