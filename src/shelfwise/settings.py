@@ -4,12 +4,14 @@ Each is read from the environment as `SHELFWISE_NAME`; a secret also from the fi
 `SHELFWISE_NAME_FILE` names. A wrong value stops the start.
 """
 
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from shelfwise.errors import SettingError
 
@@ -115,6 +117,52 @@ def _places(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+MAILBOX = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?"
+"""An address as mail servers take it everywhere: plain letters, no quotes, no blanks."""
+
+
+def _mailbox(text: str) -> str:
+    if not re.fullmatch(MAILBOX, text):
+        raise ValueError("must be one plain address such as reports@shop.example")
+    return text
+
+
+def _smtp(text: str) -> str:
+    url = urlsplit(text)
+    if url.scheme not in ("smtp", "smtps") or not url.hostname or url.path.strip("/"):
+        raise ValueError(
+            "must be smtps://user:password@host:465, or smtp://... with STARTTLS on port 587"
+        )
+    if (url.username is None) != (url.password is None):
+        raise ValueError("must have a user and a password, or neither")
+    _ = url.port  # A wrong one raises.
+    return text
+
+
+def _reachable(text: str) -> tuple[str, ...]:
+    found = _names(text)
+    for one in found:
+        if "/" in one:
+            ipaddress.ip_network(one)  # It says what is wrong.
+        elif not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:]+", one):
+            raise ValueError(f"{one[:60]!r} is no host name, address or network")
+    return found
+
+
+def _waits(text: str) -> tuple[str, ...]:
+    found = _places(text)
+    for one in found:
+        _seconds(one)
+    return found
+
+
+def _public_url(text: str) -> str:
+    url = urlsplit(text)
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+        raise ValueError("must be an address such as https://shelfwise.shop.example")
+    return text.rstrip("/")
+
+
 def _data_dir() -> Path:
     base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(base) / "shelfwise"
@@ -149,6 +197,34 @@ SETTINGS = (
         _places,
         "Folders and URL beginnings that jobs over HTTP may read, with commas; none: uploads only.",
     ),
+    Setting(
+        "delivery_folders",
+        (),
+        _places,
+        "Folders that reports may be delivered to, with commas; none: to no folder.",
+    ),
+    Setting(
+        "smtp",
+        "",
+        _smtp,
+        "Server for mails: smtps://user:password@host:465; smtp:// must offer STARTTLS.",
+        secret=True,
+    ),
+    Setting("mail_from", "", _mailbox, "Address that mails come from."),
+    Setting("mail_domains", (), _names, "Domains that mails may go to, with commas; none: any."),
+    Setting(
+        "webhook_allow",
+        (),
+        _reachable,
+        "Hosts and networks inside that webhooks may reach, with commas; none: public ones only.",
+    ),
+    Setting(
+        "delivery_waits",
+        ("60", "300", "1800", "7200", "21600", "43200"),
+        _waits,
+        "Seconds to wait before each new try of a delivery, with commas.",
+    ),
+    Setting("public_url", "", _public_url, "Address of this service for people, in mails."),
     Setting("threads", 4, _count, "Requests worked on at the same time."),
     Setting("request_seconds", 60.0, _seconds, "Time a client has to send a whole request."),
     Setting("idle_seconds", 15.0, _seconds, "Time after which a silent connection is closed."),
@@ -198,6 +274,13 @@ class Settings:
     job_seconds: float
     job_memory: int
     sources: tuple[str, ...]
+    delivery_folders: tuple[str, ...]
+    smtp: str
+    mail_from: str
+    mail_domains: tuple[str, ...]
+    webhook_allow: tuple[str, ...]
+    delivery_waits: tuple[str, ...]
+    public_url: str
     threads: int
     request_seconds: float
     idle_seconds: float

@@ -98,6 +98,13 @@ def walk(ask: Walker, folder: Path, run: str) -> None:
     ask("post", "/v1/schedules", {"name": "often", "cron": "0 6 * * 1", "run": place})
     ask("post", "/v1/schedules/{name}/trigger", name="often")
     ask("patch", "/v1/schedules/{name}", {"active": False}, name="often")
+    folder_ = {"to": [{"folder": str(folder / "out")}]}
+    sent = ask("post", "/v1/runs/{run_id}/deliveries", folder_, run_id=run)
+    delivery = sent.json()["data"][0]["id"]
+    with shelfwise.Store(load_settings({}, data_dir=folder)) as store:
+        store.deliveries.failed(delivery, "The disk is full.")
+    ask("post", "/v1/deliveries/{delivery_id}/again", delivery_id=delivery)
+    ask("post", "/v1/links", {"path": "/v1/runs/latest/products.csv"})
     upload = ask("post", "/v1/uploads", BODY, headers={"Content-Type": CSV}).json()["id"]
     prefix = ask("get", "/v1/keys").json()["data"][0]["prefix"]
     override = ask("get", "/v1/overrides").json()["data"][0]["id"]
@@ -105,7 +112,7 @@ def walk(ask: Walker, folder: Path, run: str) -> None:
         if method != "get":
             continue
         values = {"run_id": run, "job_id": job, "upload_id": upload, "name": "often",
-                  "reference": "shop", "table": "trends"}  # fmt: skip
+                  "delivery_id": delivery, "reference": "shop", "table": "trends"}  # fmt: skip
         if path.startswith("/v1/models/{name}"):
             values["name"] = "shop"
         if path.endswith("rejected"):
@@ -135,8 +142,9 @@ def walk(ask: Walker, folder: Path, run: str) -> None:
 def test_every_success_has_the_headers_that_the_document_names(
     client_of: Callable[..., FlaskClient], tmp_path: Path, run: str
 ) -> None:
+    opened = (str(tmp_path),)
     ask = Walker(client_of(data_dir=tmp_path, api_key=ROOT, rate_limit=10_000,
-                           sources=(str(tmp_path),)))  # fmt: skip
+                           sources=opened, delivery_folders=opened))  # fmt: skip
     walk(ask, tmp_path, run)
     assert ask.differences() == {}
     succeeded = {name for name, status in ask.seen if status < "300"}
@@ -154,7 +162,17 @@ def test_every_refusal_has_the_headers_that_the_document_names(
     place = {"source": {"place": str(tmp_path / "shop.csv")}}
     ask("post", "/v1/runs", place)  # Now the queue is full.
     unknown = dict.fromkeys(
-        ("run_id", "job_id", "upload_id", "name", "reference", "override_id", "prefix", "alias"),
+        (
+            "run_id",
+            "job_id",
+            "upload_id",
+            "name",
+            "reference",
+            "override_id",
+            "prefix",
+            "alias",
+            "delivery_id",
+        ),
         "nope",
     ) | {"table": "trends", "format": "csv", "document": "pdf"}
     for method, path in OPERATIONS:

@@ -35,7 +35,8 @@ FOLDER = Path(HOME.name)
 
 def application(folder: Path, database_url: str = "") -> Flask:
     """The application on a store in a folder; it may read what is in `open`."""
-    given = {"data_dir": folder, "database_url": database_url, "sources": (str(FOLDER / "open"),)}
+    given = {"data_dir": folder, "database_url": database_url, "sources": (str(FOLDER / "open"),),
+             "delivery_folders": (str(FOLDER / "out"),)}  # fmt: skip
     return create_app(load_settings({}, **given, **LIMITS))
 
 
@@ -112,6 +113,7 @@ def fill(client: FlaskClient) -> None:
         ("/v1/runs", place),
         ("/v1/schedules", {"name": "weekly", "cron": "0 6 * * 1", "run": place}),
         ("/v1/keys", {"name": "till", "scopes": ["read"]}),
+        ("/v1/runs/latest/deliveries", {"to": [{"folder": str(FOLDER / "out")}]}),
     ):
         assert client.post(path, json=body).status_code < 300, path
 
@@ -130,7 +132,10 @@ def what_no_schema_says(case: Any) -> None:
             source.pop("place", None)  # A link adds its part to what is made up.
     if case.operation.label == "POST /v1/schedules" and isinstance(case.body, dict):
         place = str(FOLDER / "open" / "shop.csv")
-        case.body |= {"cron": "0 6 * * 1", "time_zone": "UTC", "run": {"source": {"place": place}}}
+        case.body |= {"cron": "0 6 * * 1", "time_zone": "UTC", "run": {"source": {"place": place}},
+                      "deliver": [], "make": None}  # fmt: skip
+    if case.operation.label.endswith("/deliveries") and isinstance(case.body, dict):
+        case.body = {"to": [{"folder": str(FOLDER / "out")}]}
 
 
 class Followed(LinkCalibrationState):
@@ -213,6 +218,10 @@ CHAINS: dict[str, tuple[str, set[str]]] = {
     "models": (f"^(/v1/models|{RUN}$)", {"get_model", "point_alias"}),
     "uploads": ("^/v1/(uploads|jobs|runs$)", {"get_upload", "get_job"}),
     "schedules": ("^/v1/(schedules|jobs)", {"get_schedule", "trigger_schedule"}),
+    "deliveries": (
+        f"^(/v1/runs$|/v1/deliveries|{RUN}/deliveries)",
+        {"add_deliveries", "get_delivery"},
+    ),
     "keys": ("^/v1/(keys|audit)", {"rotate_key", "revoke_key"}),
 }
 """Paths that belong together, and operations that a link must have led to.

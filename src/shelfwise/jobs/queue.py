@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from shelfwise.engines.failures import masked
 from shelfwise.errors import InputError, NotFoundError, QueueFullError, excerpt
+from shelfwise.jobs import times
 from shelfwise.store import Store
 from shelfwise.store.database import Database, new_id, now
 from shelfwise.store.derived import KINDS
@@ -32,8 +33,10 @@ STATES: dict[str, State] = {
 }
 WAITING = [name for name, state in STATES.items() if state == "queued"]
 APPLICATION, QUEUE, WORKFLOW, SCHEDULED = "shelfwise", "analyses", "analyze", "analyze_scheduled"
-ANALYSIS, PUBLICATION = "analysis", "publish"
-WHAT = (ANALYSIS, PUBLICATION, *KINDS)
+OUTBOX, DELIVER = "deliveries", "deliver"
+"""Queue and workflow of deliveries: what waits there keeps no analysis waiting."""
+ANALYSIS, PUBLICATION, REPORT = "analysis", "publish", "report"
+WHAT = (ANALYSIS, PUBLICATION, REPORT, *KINDS)
 """What a job makes."""
 OVER = ("succeeded", "failed", "cancelled")
 VERSION = "1"
@@ -63,7 +66,8 @@ class Job:
     @property
     def what(self) -> str:
         """What it makes: an analysis, or trends and so on of a run."""
-        return str(self.request.get("make") or ANALYSIS)
+        other = ANALYSIS if "source" in self.request else REPORT
+        return str(self.request.get("make") or other)
 
     @property
     def is_over(self) -> bool:
@@ -95,6 +99,19 @@ class Schedule:
     last_fired_at: str | None
     request: Mapping[str, Any]
 
+    @property
+    def next_at(self) -> dt.datetime | None:
+        """When it comes next; None for one that is paused."""
+        if not self.active:
+            return None
+        found: dt.datetime = times.following(self.cron, self.time_zone)
+        return found
+
+    @property
+    def targets(self) -> list[dict[str, Any]]:
+        """Where the report of its runs goes."""
+        return list((self.request.get("deliver") or {}).get("targets", ()))
+
     def to_dict(self) -> dict[str, Any]:
         """The schedule as the API shows it."""
         return {
@@ -103,7 +120,9 @@ class Schedule:
             "time_zone": self.time_zone,
             "active": self.active,
             "last_fired_at": self.last_fired_at,
-            "request": _masked(self.request),
+            "next_at": _text(self.next_at),
+            "request": _masked({n: v for n, v in self.request.items() if n != "deliver"}),
+            "make": (self.request.get("deliver") or {}).get("make"),
         }
 
 
@@ -165,7 +184,7 @@ class Jobs:
     def get(self, job_id: str) -> Job:
         """A job; NotFoundError where there is none."""
         with complaints(self._database):
-            found = self._client.list_workflows(workflow_ids=[job_id])
+            found = self._client.list_workflows(workflow_ids=[job_id], name=[WORKFLOW, SCHEDULED])
         if not found:
             raise NotFoundError(f"There is no job {excerpt(job_id)}.")
         return self._job(found[0], self._progress([job_id]))
@@ -213,10 +232,15 @@ class Jobs:
     def add_schedule(
         self, name: str, cron: str, request: Mapping[str, Any], time_zone: str = "UTC"
     ) -> Schedule:
-        """Analyze a source again and again; a fire missed while no worker ran comes once."""
+        """Analyze a source again and again; a fire missed while no worker ran comes once.
 
+        `cron` may also be such as "monday 06:00". With `deliver` in the request the report of
+        each run goes out; without a source it is that of the latest run.
+        """
         from dbos import error as dbos_errors
 
+        cron = times.cron_of(cron)
+        times.must_be_zone(time_zone)
         with complaints(self._database):
             if self._client.get_schedule(name):
                 raise InputError(
@@ -229,8 +253,7 @@ class Jobs:
                 )  # fmt: skip
             except dbos_errors.DBOSException as error:
                 raise InputError(
-                    f"The schedule does not fit: {str(error)[:200]}.",
-                    "For example cron '0 6 * * 1' (Mondays at 6), time zone Europe/Berlin.",
+                    f"The schedule does not fit: {str(error)[:200]}.", times.EXAMPLE
                 ) from error
         return self.schedule(name)
 

@@ -11,6 +11,7 @@ import contextlib
 import datetime as dt
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -22,6 +23,7 @@ from shelfwise.engines import files, frames
 from shelfwise.engines.frames import Engine
 from shelfwise.errors import ShelfwiseError
 from shelfwise.insights.sections import QUESTIONS
+from shelfwise.jobs import reporting
 from shelfwise.jobs.queue import PUBLICATION
 from shelfwise.rules import Rules
 from shelfwise.run import analyze
@@ -29,13 +31,29 @@ from shelfwise.sales import from_sales
 from shelfwise.store import Run, Store
 
 REPORT_SECONDS = 0.5
+MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T.*"
+"""How the id of a job ends that time has started."""
 
 
-def done(store: Store, run_id: str, request: dict[str, Any]) -> Run:
+def done(store: Store, task: dict[str, Any]) -> Run:
     """Do what a request asks for; the run that it made, or made something of."""
+    request: dict[str, Any] = task["request"]
     if "make" in request:
         return make_request(store, request)
-    return analyze_request(store, run_id, request)
+    if "source" in request:
+        run = analyze_request(store, task["run_id"], request)
+    else:
+        run = store.runs.get()
+    if request.get("deliver"):
+        schedule = schedule_of(task["job_id"])
+        reporting.prepare(store, run, request["deliver"], schedule, say)
+    return run
+
+
+def schedule_of(job_id: str) -> str | None:
+    """The schedule that has started a job."""
+    found = re.fullmatch(rf"sched-(.*?)-(?:trigger-)?{MOMENT}", job_id)
+    return found[1] if found else None
 
 
 def analyze_request(store: Store, run_id: str, request: dict[str, Any]) -> Run:
@@ -43,7 +61,7 @@ def analyze_request(store: Store, run_id: str, request: dict[str, Any]) -> Run:
     place, named = _place(store, request["source"])
     model = store.models.get(request["model"]).model if request.get("model") else None
     say("reading")
-    with reporting():
+    with progressing():
         source: Any = place
         columns = request.get("columns")
         engine: Engine | None = "duckdb" if files.is_large(place) else None
@@ -147,7 +165,7 @@ _now: dict[str, str] = {"phase": "reading"}
 
 
 @contextlib.contextmanager
-def reporting() -> Iterator[None]:
+def progressing() -> Iterator[None]:
     """Tell now and then how much of the engine's pass is done."""
     over = threading.Event()
 
@@ -177,22 +195,32 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _limit_memory(size: int) -> None:
+def _limit_memory(size: int, *, draws: bool) -> None:
+    """Limit the address space, or what of it can be written to where charts are drawn.
+
+    What draws them reserves more addresses than a machine has memory.
+    """
     if size and sys.platform != "win32":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+        kind = resource.RLIMIT_DATA if draws else resource.RLIMIT_AS
+        resource.setrlimit(kind, (size, size))
 
 
 def main() -> None:
     """Do one job."""
     task = json.loads(sys.stdin.buffer.readline())
-    _limit_memory(task.get("memory_bytes") or 0)
+    _limit_memory(task.get("memory_bytes") or 0, draws="delivery" in task["request"])
     _end_with_parent()
     try:
         with Store() as store:
-            run = done(store, task["run_id"], task["request"])
-            outcome: dict[str, Any] = {"run_id": run.id, "products": run.products}
+            outcome: dict[str, Any]
+            if delivery_id := task["request"].get("delivery"):
+                reporting.send(store, delivery_id, say)
+                outcome = {"delivery": delivery_id}
+            else:
+                run = done(store, task)
+                outcome = {"run_id": run.id, "products": run.products}
     except ShelfwiseError as error:
         problems = [{"pointer": p.pointer, "detail": p.detail}
                     for p in getattr(error, "problems", ())]  # fmt: skip

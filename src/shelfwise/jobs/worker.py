@@ -24,11 +24,13 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from croniter import croniter
-from dbos import DBOS, DBOSConfig, PortableWorkflowError
+from dbos import DBOS, DBOSConfig, PortableWorkflowError, SetWorkflowID
 
-from shelfwise.errors import StoreError
+from shelfwise.errors import NotFoundError, StoreError
 from shelfwise.jobs.queue import (
     APPLICATION,
+    DELIVER,
+    OUTBOX,
     OVER,
     QUEUE,
     SCHEDULED,
@@ -49,7 +51,11 @@ BEAT_SECONDS, DEAD_SECONDS = 2.0, 15.0
 """How often a worker says that it is alive, and after what silence others take it for dead."""
 FORGET_SECONDS, FORGET_AT_ONCE = 24 * 60 * 60.0, 500
 """How often a worker removes jobs that are long over, and how many in one transaction."""
-DIED = {
+DELIVERERS = 2
+"""Deliveries that one worker makes at the same time: most of it is waiting for others."""
+GRACE_SECONDS = 10.0
+"""Time that what is handed over gets when the worker is stopped."""
+DIED: dict[str, Any] = {
     "code": "job_died", "errors": [], "error_count": 0,
     "detail": "The work ended without a word: it was killed, or ran out of memory.",
 }  # fmt: skip
@@ -66,6 +72,7 @@ class Worker:
         self._tracer = tracer()
         self._over = threading.Event()
         self._children: set[subprocess.Popen[bytes]] = set()
+        self._sending: set[subprocess.Popen[bytes]] = set()
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Work until `stop`; jobs that are not done then go back into the queue."""
@@ -88,6 +95,10 @@ class Worker:
             QUEUE, worker_concurrency=self.settings.job_workers, polling_interval_sec=0.2,
             on_conflict="always_update",
         )  # fmt: skip
+        DBOS.register_queue(
+            OUTBOX, worker_concurrency=DELIVERERS, polling_interval_sec=0.5,
+            on_conflict="always_update",
+        )  # fmt: skip
         self._make_up()
         ready()
         forget_at = 0.0
@@ -96,6 +107,7 @@ class Worker:
                 with contextlib.suppress(StoreError):  # It beats again when the database is back.
                     self._beat()
                     self._take_over()
+                    self._post()
                     if time.monotonic() >= forget_at:
                         self._forget()
                         forget_at = time.monotonic() + FORGET_SECONDS
@@ -128,11 +140,43 @@ class Worker:
             problem["detail"], name="JobFailed", code=problem["code"], data=problem
         )
 
+    def deliver(self, workflow_id: str, delivery_id: str) -> str:
+        """Have one try of a delivery made; the state that it has then."""
+        self._outcome(workflow_id, {"delivery": delivery_id})
+        if self._over.is_set():
+            threading.Event().wait()  # As for jobs: another worker makes this try again.
+        kept = self.store.deliveries
+        try:
+            found = kept.get(delivery_id)
+        except NotFoundError:
+            return "gone"  # Its run was deleted.
+        if found.attempt == workflow_id:
+            kept.ended(found, DIED["detail"], self.settings.delivery_waits)
+        return kept.get(delivery_id).state
+
+    def _post(self) -> None:
+        """Put what is to be sent now into the queue, each try once."""
+        kept = self.store.deliveries
+        due = kept.due()
+        if not due:
+            return
+        with complaints(self.store.database):
+            known = {one.workflow_id: STATES[one.status] for one in
+                     DBOS.list_workflows(workflow_ids=[one.attempt for one in due])}  # fmt: skip
+            for one in due:
+                state = known.get(one.attempt)
+                if state in OVER:
+                    kept.ended(one, DIED["detail"], self.settings.delivery_waits)
+                elif state is None and one.state == "waiting":
+                    with SetWorkflowID(one.attempt):
+                        DBOS.enqueue_workflow(OUTBOX, deliver, one.id)
+
     def _outcome(self, job_id: str, request: dict[str, Any]) -> dict[str, Any]:
         """What became of a job: a run, a problem, or nothing where it ended without a word."""
         environ = self.settings.environment()
         memory = self.settings.job_memory
-        task = {"run_id": run_of(job_id), "request": request, "memory_bytes": memory}
+        task = {"job_id": job_id, "run_id": run_of(job_id), "request": request,
+                "memory_bytes": memory}  # fmt: skip
         outcome: dict[str, Any] = {}
         with self._child(environ) as child:
             assert child.stdin
@@ -140,6 +184,8 @@ class Worker:
             child.stdin.flush()  # It stays open: its end would end the work.
             for line in self._lines(child, job_id):
                 said = json.loads(line)
+                if said.get("phase") == "sending":
+                    self._sending.add(child)
                 if "phase" in said:
                     with contextlib.suppress(StoreError):  # The work goes on without it.
                         self._tell(job_id, said["phase"], said["done"])
@@ -163,6 +209,7 @@ class Worker:
                     child.kill()
         finally:
             self._children.discard(child)
+            self._sending.discard(child)
 
     def _lines(self, child: subprocess.Popen[bytes], job_id: str) -> Iterator[bytes]:
         """What a child says, until it ends, its time is over, or its job is cancelled."""
@@ -256,7 +303,13 @@ class Worker:
                 DBOS.backfill_schedule(schedule["schedule_name"], last - moment, last + moment)
 
     def _end(self) -> None:
-        for child in list(self._children):
+        handing_over = self._sending & self._children
+        for child in self._children - handing_over:
+            child.kill()
+        end = time.monotonic() + GRACE_SECONDS
+        for child in handing_over:  # A mail that is cut off may have arrived: nobody knows.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(max(0.0, end - time.monotonic()))
             child.kill()
         DBOS.destroy()
         # What was being done is done by another worker, at once.
@@ -302,6 +355,18 @@ def analyze_job(request: dict[str, Any]) -> str:
 def analyze_scheduled(scheduled_at: Any, request: dict[str, Any]) -> str:
     """An analysis whose time has come."""
     return _do(request)
+
+
+@DBOS.workflow(name=DELIVER)
+def deliver(delivery_id: str) -> str:
+    """One try to deliver a report."""
+    return _deliver(delivery_id)
+
+
+@DBOS.step(name="deliver_once")
+def _deliver(delivery_id: str) -> str:
+    assert _worker
+    return _worker.deliver(str(DBOS.workflow_id), delivery_id)
 
 
 @DBOS.step(name="do")

@@ -10,10 +10,11 @@ from typing import get_args
 
 from flask import Response, current_app, g, request, session
 
-from shelfwise.service import origins
+from shelfwise.service import origins, tokens
 from shelfwise.service.contract import ENDPOINTS
 from shelfwise.service.kept import store
 from shelfwise.service.problems import Refusal, request_id
+from shelfwise.service.tokens import HERE, SETTING
 from shelfwise.settings import Settings
 from shelfwise.store.keys import Scope
 
@@ -29,8 +30,7 @@ OPEN = PROBES | {"pages.openapi", "pages.docs", "static"}
 SCREENS: dict[str, Scope | None] = {}
 """Endpoints of the dashboard, and the scopes they need; filled where they are declared."""
 ALL: frozenset[Scope] = frozenset(get_args(Scope))
-HERE, NOBODY = "this machine", "nobody"
-SETTING = "SHELFWISE_API_KEY"
+NOBODY = "nobody"
 
 
 def guard() -> Response | None:
@@ -78,6 +78,8 @@ def guard() -> Response | None:
                 _count(f"address {_address(settings, environ)}", settings.rate_limit)
             return None
         g.who, g.scopes = _reader(settings, key_needed=key_needed)
+    elif declared and "token" in declared.query and "token" in request.args:
+        g.who, g.scopes = tokens.reader(key_needed=key_needed)
     else:
         g.who, g.scopes = _asker(settings, _given(environ), key_needed=key_needed)
     if scope and not g.scopes & {*scope.split(" or "), "admin"}:

@@ -18,8 +18,10 @@ from shelfwise.service import (
     connecting,
     dashboard,
     deciding,
+    deliveries,
     derived,
     jobs,
+    links,
     models,
     opinions,
     origins,
@@ -50,7 +52,8 @@ HEADERS = {
 }
 BLUEPRINTS = (
     pages.api, scoring.api, runs.api, derived.api, deciding.api, opinions.api, models.api,
-    connecting.api, jobs.api, uploads.api, reports.api, admin.api, watch.api,
+    connecting.api, jobs.api, deliveries.api, links.api, uploads.api, reports.api, admin.api,
+    watch.api,
 )  # fmt: skip
 
 

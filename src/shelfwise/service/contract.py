@@ -1,7 +1,7 @@
 """Every endpoint, declared once: routes, scopes, parameters and the document come from it."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -28,6 +28,7 @@ PATH_PARAMETERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "run_id": ("id", "A run's id, or latest.", {"type": "string", "pattern": f"^{ID}$"}),
     "job_id": ("job", "A job's id.", {"type": "string", "pattern": f"^{JOB}$"}),
     "upload_id": ("id", "An upload's id.", {"type": "string", "pattern": f"^{ID}$"}),
+    "delivery_id": ("id", "A delivery's id.", {"type": "string", "pattern": f"^{ID}$"}),
     "override_id": ("id", "An override's id.", {"type": "string", "pattern": f"^{ID}$"}),
     "name": ("id", "A name.", {"type": "string", "pattern": f"^{ID}$"}),
     "alias": ("id", "An alias, such as current.", {"type": "string", "pattern": f"^{ID}$"}),
@@ -145,16 +146,26 @@ def json_body(kind: type[msgspec.Struct], example: dict[str, Any], **more: Any) 
 def query() -> dict[str, Any]:
     """The query parameters of this request, checked; None for those not given."""
     declared = ENDPOINTS[str(request.endpoint)].query
-    options: dict[str, Any] = dict.fromkeys(declared)
     if not request.query_string:
-        return options
-    for name, values in request.args.lists():
+        return dict.fromkeys(declared)
+    return parsed(declared, list(request.args.items(multi=True)))
+
+
+def parsed(
+    declared: Mapping[str, dict[str, Any]], pairs: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    """Query parameters as their declaration says; InputError for what does not fit."""
+    options: dict[str, Any] = dict.fromkeys(declared)
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    for name, given in values.items():
         if name not in declared:
             known = f"Known: {', '.join(declared)}." if declared else "There are none here."
             raise InputError(f"There is no parameter {excerpt(name, 40)}.", known)
-        if len(values) > 1:
-            raise InputError(f"The parameter {name} is given {len(values)} times.")
-        options[name] = _parsed(name, values[0], declared[name]["schema"])
+        if len(given) > 1:
+            raise InputError(f"The parameter {name} is given {len(given)} times.")
+        options[name] = _parsed(name, given[0], declared[name]["schema"])
     return options
 
 

@@ -11,6 +11,7 @@ from shelfwise.service.asking import OneSource
 from shelfwise.service.contract import BAD_BODY, body_as, endpoint, json_body, query
 from shelfwise.service.derived import NO_RUN, NO_TABLE, QUEUED, start
 from shelfwise.service.kept import store
+from shelfwise.service.tokens import TOKEN
 
 api = Blueprint("deciding", __name__)
 LABELED = ("campaign", "marketing")
@@ -62,6 +63,7 @@ def _declare(question: Question) -> None:
     "no label.",
     answers={"200": {"description": "id and its labels; a row a product.",
                      "content": {"text/csv": download.BINARY}}},
+    query=TOKEN,
     errors=NO_TABLE,
 )  # fmt: skip
 def get_labels(run_id: str) -> Response:

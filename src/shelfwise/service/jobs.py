@@ -1,13 +1,15 @@
 """/v1/jobs and /v1/schedules: what takes longer than a request."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Blueprint, Response, current_app
 from msgspec import UNSET
 
+from shelfwise.delivery.targets import Targets
 from shelfwise.errors import InputError
-from shelfwise.jobs.queue import Job
+from shelfwise.jobs.queue import Job, Schedule
+from shelfwise.jobs.reporting import deliver_of
 from shelfwise.service.access import audited
 from shelfwise.service.asking import NewRun, as_request
 from shelfwise.service.contract import (
@@ -24,8 +26,11 @@ from shelfwise.service.contract import (
     listed,
     query,
 )
+from shelfwise.service.deliveries import shown_target
 from shelfwise.service.kept import jobs, once
 from shelfwise.service.parameters import JOBS
+from shelfwise.settings import Settings
+from shelfwise.store.derived import KINDS, Kind
 
 api = Blueprint("jobs", __name__)
 NO_JOB = {"404": "There is no such job."} | STORE_ERRORS
@@ -37,14 +42,22 @@ class NewSchedule(msgspec.Struct, forbid_unknown_fields=True):
 
     name: Annotated[str, msgspec.Meta(pattern=f"^{ID}$", max_length=64)]
     cron: Annotated[str, msgspec.Meta(min_length=9, max_length=100)]
-    run: NewRun
+    run: NewRun | None = None
     time_zone: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] = "UTC"
+    deliver: Targets = []
+    make: Annotated[list[Kind], msgspec.Meta(max_length=len(KINDS))] | None = None
 
 
 class ScheduleChange(msgspec.Struct, forbid_unknown_fields=True):
     """What may change of a schedule."""
 
     active: bool
+
+
+def shown(found: Schedule) -> dict[str, Any]:
+    """A schedule as the API shows it."""
+    targets = [shown_target(target, found.name) for target in found.targets]
+    return found.to_dict() | {"deliver": targets}
 
 
 def accepted(job: Job) -> Response:
@@ -136,18 +149,22 @@ def cancel_job(job_id: str) -> Response:
 def list_schedules() -> Response:
     """The schedules."""
     query()
-    return listed([one.to_dict() for one in jobs().schedules()])
+    return listed([shown(one) for one in jobs().schedules()])
 
 
 @endpoint(
     api, "POST", "/v1/schedules",
     scope="admin",
-    summary="Analyze a source again and again, by cron, in a time zone.",
-    description="Of the fires missed while no worker ran, the last is made up for. The place "
-    "must be one that SHELFWISE_SOURCES allows.",
+    summary="Analyze a source again and again, and have the report of each run delivered.",
+    description="`cron` is five or six fields, or such as 'monday 06:00'. Of the fires missed "
+    "while no worker ran, the last is made up for. The place must be one that SHELFWISE_SOURCES "
+    "allows. `make` names what is made of each run before its report is; by default "
+    "what a report tells. Without `run` it is "
+    "the report of the latest run that is delivered, once.",
     body=json_body(NewSchedule, {
         "name": "monday", "cron": "0 6 * * 1", "time_zone": "Europe/Berlin",
         "run": {"source": {"place": "/data/shop/products.parquet"}, "label": "Weekly"},
+        "deliver": [], "make": ["inventory", "changes"],
     }),
     answers=answers("Schedule", "The schedule.", "201", located=True),
     errors=BAD_BODY | {"404": "There is no such model."} | STORE_ERRORS,
@@ -156,14 +173,18 @@ def add_schedule() -> Response:
     """Add a schedule."""
     query()
     asked = body_as(NewSchedule)
-    sales = asked.run.sales
-    for source in (asked.run.source, sales and sales.catalog, sales and sales.stock):
-        if source and source.place is UNSET:
-            raise InputError("A schedule reads places.", "An upload is gone after a week.")
-    carried = as_request(asked.run, "schedule")
+    carried: dict[str, Any] = {"origin": "schedule"}
+    if asked.run is not None:
+        sales = asked.run.sales
+        for source in (asked.run.source, sales and sales.catalog, sales and sales.stock):
+            if source and source.place is UNSET:
+                raise InputError("A schedule reads places.", "An upload is gone after a week.")
+        carried = as_request(asked.run, "schedule")
+    settings: Settings = current_app.config["SHELFWISE"]
+    carried["deliver"] = deliver_of(asked.deliver, asked.make, carried, settings)
     found = jobs().add_schedule(asked.name, asked.cron, carried, asked.time_zone)
     audited("schedule.add", found.name, cron=found.cron)
-    return json_answer(found.to_dict(), 201, Location=f"/v1/schedules/{found.name}")
+    return json_answer(shown(found), 201, Location=f"/v1/schedules/{found.name}")
 
 
 @endpoint(
@@ -176,7 +197,7 @@ def add_schedule() -> Response:
 def get_schedule(name: str) -> Response:
     """One schedule."""
     query()
-    return json_answer(jobs().schedule(name).to_dict())
+    return json_answer(shown(jobs().schedule(name)))
 
 
 @endpoint(
@@ -193,7 +214,7 @@ def change_schedule(name: str) -> Response:
     change = body_as(ScheduleChange)
     found = jobs().pause(name, not change.active)
     audited("schedule.resume" if change.active else "schedule.pause", name)
-    return json_answer(found.to_dict())
+    return json_answer(shown(found))
 
 
 @endpoint(

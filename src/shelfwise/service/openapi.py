@@ -8,8 +8,10 @@ from shelfwise import __version__
 from shelfwise.service import (  # noqa: F401  (they declare)
     admin,
     deciding,
+    deliveries,
     derived,
     jobs,
+    links,
     models,
     opinions,
     pages,
@@ -32,11 +34,13 @@ from shelfwise.service.headers import ANSWERED, ASKED, KEY_HEADERS, Header, has_
 from shelfwise.service.schemas import SCHEMAS
 
 ORDER = ("scoring", "runs", "derived", "deciding", "opinions", "reports", "models",
-         "connecting", "jobs", "uploads", "admin", "pages", "watch")  # fmt: skip
+         "connecting", "jobs", "deliveries", "links", "uploads", "admin", "pages", "watch")  # fmt: skip
 """The blueprints as a reader wants them."""
 
 IDS: dict[str, list[tuple[str, dict[str, str]]]] = {
     "Answer": [("/v1/runs/", {"run_id": "/run_id"})],
+    "Delivery": [("/v1/deliveries/", {"delivery_id": "/id"}),
+                 ("/v1/runs/", {"run_id": "/run_id"})],
     "HistoryRow": [("/v1/runs/", {"run_id": "/run_id"})],
     "Job": [("/v1/jobs/", {"job_id": "/id"}), ("/v1/runs/", {"run_id": "/run_id"})],
     "Key": [("/v1/keys/", {"prefix": "/prefix"})],
@@ -46,7 +50,7 @@ IDS: dict[str, list[tuple[str, dict[str, str]]]] = {
     "Run": [("/v1/runs/", {"run_id": "/id"})],
     "Schedule": [("/v1/schedules/", {"name": "/name"})],
     "Upload": [("/v1/uploads/", {"upload_id": "/id"})],
-}
+}  # fmt: skip
 """Schema of an answer -> what is found by an id in it: below which path, by which parameters."""
 
 SENT: dict[str, dict[str, dict[str, Any]]] = {
@@ -141,7 +145,7 @@ def _headers(one: Endpoint, status: str) -> dict[str, Any]:
 def _linked(one: Endpoint, answer: dict[str, Any]) -> dict[str, Any]:
     """The links of an answer: what can be asked next, with what it holds."""
     schema = answer.get("content", {}).get(JSON, {}).get("schema", {})
-    links: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for each in schema.get("anyOf", [schema]):
         name = each.get("$ref", "").rpartition("/")[2]
         is_page = name.endswith("Page")
@@ -151,12 +155,12 @@ def _linked(one: Endpoint, answer: dict[str, Any]) -> dict[str, Any]:
             for other in ordered():
                 if other.path.startswith(below):
                     names = set(re.findall(r"{(\w+)}", other.path)) & ids.keys()
-                    links[other.name] = {"parameters": {n: pointers[n] for n in sorted(names)}}
+                    found[other.name] = {"parameters": {n: pointers[n] for n in sorted(names)}}
         for target, body in SENT.get("" if is_page else name, {}).items():
-            links.setdefault(target, {})["requestBody"] = body
+            found.setdefault(target, {})["requestBody"] = body
         if is_page and "after" in one.query:
-            links[one.name] = {"parameters": {"after": "$response.body#/next"}}
-    return {"links": {n: {"operationId": n} | link for n, link in links.items()}} if links else {}
+            found[one.name] = {"parameters": {"after": "$response.body#/next"}}
+    return {"links": {n: {"operationId": n} | link for n, link in found.items()}} if found else {}
 
 
 def _error(text: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from shelfwise.pipeline.totals import ABC
 from shelfwise.profile import PROFILES
 from shelfwise.sales.labels import TRENDS
 from shelfwise.service.contract import JOB, REFERENCE, parameter
+from shelfwise.service.tokens import TOKEN
 from shelfwise.store.opinions import VERDICTS
 from shelfwise.store.query import FILTERS
 
@@ -67,6 +68,7 @@ PRODUCTS: dict[str, dict[str, Any]] = {
     **ROWS,
     **_DETAIL,
     "raw": parameter("1 leaves cells of CSV that look like formulas.", **SWITCH),
+    **TOKEN,
 }  # fmt: skip
 """Query parameters of the products of a run."""
 
@@ -82,6 +84,7 @@ DERIVED: dict[str, dict[str, Any]] = {
     ),
     **ROWS,
     "raw": parameter("1 leaves cells of CSV that look like formulas.", **SWITCH),
+    **TOKEN,
 }
 """Query parameters of what is made of a run."""
 

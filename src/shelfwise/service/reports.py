@@ -21,6 +21,7 @@ from shelfwise.service import download
 from shelfwise.service.contract import STORE_ERRORS, endpoint, parameter, query
 from shelfwise.service.kept import store
 from shelfwise.service.problems import Refusal
+from shelfwise.service.tokens import TOKEN
 from shelfwise.settings import Settings
 from shelfwise.store.runs import Run
 
@@ -39,7 +40,8 @@ _making = BoundedSemaphore(AT_ONCE)
     description="It tells what was made of the run: trends, and what changed, where somebody has "
     "made them; inventory and suppliers are made for it where nobody has. With `supplier` it is "
     "one page about that supplier.",
-    query={"supplier": parameter("One page about this supplier.", type="string", maxLength=255)},
+    query={"supplier": parameter("One page about this supplier.", type="string", maxLength=255),
+           **TOKEN},
     answers={"200": {"description": "The report.", "content": {
         media.partition(";")[0]: download.BINARY for media in reports.FORMATS.values()
     }}},

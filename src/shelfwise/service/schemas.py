@@ -20,6 +20,9 @@ from shelfwise.service.product_schemas import (
     rejected,
     warnings,
 )
+from shelfwise.store.deliveries import KINDS
+from shelfwise.store.deliveries import STATES as DELIVERY_STATES
+from shelfwise.store.derived import KINDS as MADE
 from shelfwise.store.derived import NAMES
 from shelfwise.store.keys import SCOPES
 from shelfwise.store.opinions import VERDICTS, Decision, Override
@@ -182,10 +185,34 @@ def _upload() -> dict[str, Any]:
     )
 
 
+WHEN = {"type": ["string", "null"], "format": "date-time"}
+
+
+def _target() -> dict[str, Any]:
+    texts = {"type": "array", "items": TEXT}
+    return an_object(
+        {"kind": {"type": "string", "enum": list(KINDS)}, "to": texts, "formats": texts,
+         "secret": OR_NULL | {"description": "What signs a webhook; for admins."}}
+    )  # fmt: skip
+
+
+def _delivery() -> dict[str, Any]:
+    return an_object(
+        {"id": TEXT, "run_id": TEXT, "schedule": OR_NULL, "target": _target(),
+         "state": {"type": "string", "enum": list(DELIVERY_STATES)},
+         "tries": {"type": "integer", "minimum": 0},
+         "reason": OR_NULL | {"description": "Why it has not arrived (yet)."},
+         "note": OR_NULL | {"description": "What the report lacks, or who did not get it."},
+         "created_at": MOMENT, "due_at": WHEN, "sent_at": WHEN}
+    )  # fmt: skip
+
+
 def _schedule() -> dict[str, Any]:
     return an_object(
         {"name": TEXT, "cron": TEXT, "time_zone": TEXT, "active": {"type": "boolean"},
-         "last_fired_at": OR_NULL, "request": {"type": "object"}}
+         "last_fired_at": OR_NULL, "next_at": WHEN, "request": {"type": "object"},
+         "deliver": {"type": "array", "items": _target()},
+         "make": {"type": ["array", "null"], "items": {"type": "string", "enum": list(MADE)}}}
     )  # fmt: skip
 
 
@@ -231,6 +258,9 @@ SCHEMAS = {
     "Job": _job(),
     "JobPage": page_of("Job"),
     "Upload": _upload(),
+    "Delivery": _delivery(),
+    "DeliveryPage": page_of("Delivery"),
+    "Link": an_object({"url": TEXT, "expires_at": MOMENT}),
     "Schedule": _schedule(),
     "SchedulePage": page_of("Schedule"),
     "Key": _key(),

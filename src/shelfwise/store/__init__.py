@@ -10,6 +10,7 @@ from shelfwise.errors import InputError, MissingExtraError, excerpt
 
 try:
     from shelfwise.store.database import Database
+    from shelfwise.store.deliveries import Deliveries, Delivery
     from shelfwise.store.derived import Derived, DerivedTables
     from shelfwise.store.idempotency import Idempotency
     from shelfwise.store.keys import Audit, Keys
@@ -33,7 +34,9 @@ from shelfwise.settings import Settings, load_settings
 COMPARED = 50
 """How many runs before one are looked at for the most alike."""
 
-__all__ = ["Decision", "Derived", "Override", "Publication", "Run", "Runs", "Store", "Version"]
+__all__ = [
+    "Decision", "Delivery", "Derived", "Override", "Publication", "Run", "Runs", "Store", "Version",
+]  # fmt: skip
 
 
 class Store:
@@ -77,6 +80,7 @@ class Store:
         self.overrides = Overrides(self.database, self.runs)
         self.decisions = Decisions(self.database, self.runs)
         self.published = Published(self.database, self.runs, self.derived, self.overrides)
+        self.deliveries = Deliveries(self.database)
         self.keys = Keys(self.database)
         self.uploads = Uploads(self.database, folder / "uploads")
         self.audit = Audit(self.database)

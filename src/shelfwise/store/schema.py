@@ -192,6 +192,24 @@ uploads = sa.Table(
     sa.Column("bytes", sa.BigInteger, nullable=False),
 )
 
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("run_id", ID, sa.ForeignKey("runs.id", ondelete="CASCADE"), nullable=False,
+              index=True),
+    sa.Column("schedule", NAME),
+    sa.Column("target", sa.JSON, nullable=False),
+    sa.Column("state", NAME, nullable=False, index=True),
+    sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("reason", sa.String(REASON_LETTERS)),
+    sa.Column("note", sa.String(REASON_LETTERS)),
+    sa.Column("created_at", Utc, nullable=False),
+    sa.Column("due_at", Utc),
+    sa.Column("sent_at", Utc),
+)  # fmt: skip
+
 job_progress = sa.Table(
     "job_progress",
     metadata,

@@ -1,0 +1,15 @@
+"""What one try can come to when it does not succeed."""
+
+
+class NotDelivered(Exception):
+    """It did not arrive: `again` says whether another try can help, `least` after how long."""
+
+    def __init__(self, reason: str, *, again: bool, least: float = 0.0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.again = again
+        self.least = least
+
+
+class Doubtful(Exception):
+    """It may have arrived; whoever sends it again may send it twice."""

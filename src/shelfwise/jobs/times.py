@@ -1,0 +1,51 @@
+"""When a schedule comes: as cron, or in plain words; and when it comes next."""
+
+import datetime as dt
+import re
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from croniter import croniter
+
+from shelfwise.errors import InputError, excerpt
+
+DAYS = {"sunday": "0", "monday": "1", "tuesday": "2", "wednesday": "3", "thursday": "4",
+        "friday": "5", "saturday": "6", "weekdays": "1-5", "daily": "*"}  # fmt: skip
+"""Words for days, as cron has them."""
+EXAMPLE = "For example 'monday 06:00' or cron '0 6 * * 1', time zone Europe/Berlin."
+
+
+def cron_of(text: str) -> str:
+    """Cron for a day and a time; what is no such thing must be cron itself.
+
+    >>> cron_of("Monday 06:30")
+    '30 6 * * 1'
+    """
+    found = re.fullmatch(r"([a-z]+) +([0-9]{1,2}):([0-9]{2})", text.strip().lower())
+    if not found:
+        if not croniter.is_valid(text, second_at_beginning=True):
+            raise InputError(f"{excerpt(text)} is no time that comes again.", EXAMPLE)
+        return text
+    day, hour, minute = found.groups()
+    if day not in DAYS:
+        known = ", ".join(DAYS)
+        raise InputError(f"There is no day {excerpt(day)}.", f"There are {known}.")
+    if int(hour) > 23 or int(minute) > 59:
+        raise InputError(f"There is no time {hour}:{minute}.", EXAMPLE)
+    return f"{int(minute)} {int(hour)} * * {DAYS[day]}"
+
+
+def must_be_zone(name: str) -> ZoneInfo:
+    """The time zone; InputError where nobody knows it."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InputError(
+            f"There is no time zone {excerpt(name)}.", "For example Europe/Berlin or UTC."
+        ) from error
+
+
+def following(cron: str, time_zone: str) -> dt.datetime:
+    """When the next time is."""
+    fires = croniter(cron, dt.datetime.now(ZoneInfo(time_zone)), second_at_beginning=True)
+    found: dt.datetime = fires.get_next(dt.datetime)
+    return found
