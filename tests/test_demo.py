@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import unicodedata
 import urllib.request
 from collections.abc import Iterator
@@ -378,3 +379,29 @@ def test_the_runs_of_the_demo_survive_a_kill_and_a_restart(tmp_path: Path) -> No
         after = runs_at(url)
     assert len(before) == 2
     assert after == before
+
+
+def test_a_scheduled_report_stands_in_the_folder_of_the_demo(tmp_path: Path) -> None:
+    reports = tmp_path / "demo" / "reports"
+    with demo_running(tmp_path) as url:
+        latest = runs_at(url)[0]
+        end = time.monotonic() + 120
+        while len(list(reports.glob("[!.]*"))) < 3:
+            assert time.monotonic() < end
+            time.sleep(0.5)
+        with urllib.request.urlopen(f"{url}/v1/schedules", timeout=30) as answer:
+            (schedule,) = json.load(answer)["data"]
+        path = f"{url}/v1/runs/{latest}/deliveries"
+        while True:
+            with urllib.request.urlopen(path, timeout=30) as answer:
+                (delivery,) = json.load(answer)["data"]
+            if delivery["state"] == "sent":
+                break
+            assert time.monotonic() < end, delivery
+            time.sleep(0.5)
+    kinds = {file.suffix: file.read_bytes()[:5] for file in reports.glob("[!.]*")}
+    assert kinds[".pdf"] == b"%PDF-"
+    assert kinds[".xlsx"][:2] == b"PK"
+    assert kinds[".html"].lower() == b"<!doc"
+    assert (schedule["cron"], schedule["active"]) == ("0 6 * * 1", True)
+    assert all(latest[:12] in file.name for file in reports.glob("[!.]*"))

@@ -15,6 +15,7 @@ from shelfwise.cli.foretelling import forecast, trends
 from shelfwise.cli.keeping import key, migrate, model, runs
 from shelfwise.cli.opinions import decision, override
 from shelfwise.cli.reporting import report
+from shelfwise.cli.scheduling import schedule
 from shelfwise.cli.scoring import analyze, explain
 from shelfwise.cli.screen import complain, err, out
 from shelfwise.cli.serving import demo, serve, worker
@@ -75,6 +76,7 @@ app.add_typer(runs, name="runs")
 app.add_typer(decision, name="decision")
 app.add_typer(override, name="override")
 app.add_typer(model, name="model")
+app.add_typer(schedule, name="schedule")
 app.add_typer(key, name="key")
 app.add_typer(connect, name="connect")
 

@@ -23,6 +23,7 @@ from shelfwise.settings import load_settings
 DEMO_END = dt.date(2026, 10, 25)
 """The last Sunday of the shop's order lines."""
 DEMO_WEEKS = 104
+DEMO_SCHEDULE = "weekly"
 M_ARENA_MAX = -8  # Of glibc's malloc.h.
 
 
@@ -147,6 +148,9 @@ def demo(
 
     # What the demo keeps stays in its folder, apart from what is kept in earnest.
     os.environ.setdefault("SHELFWISE_DATA_DIR", str(folder / "data"))
+    reports = (folder / "reports").absolute()
+    opened = os.environ.get("SHELFWISE_DELIVERY_FOLDERS")
+    os.environ["SHELFWISE_DELIVERY_FOLDERS"] = ",".join(filter(None, (opened, str(reports))))
     with busy("Making a shop"):
         paths = write_shop(make_shop(), folder)
     products = str(paths["products"])
@@ -177,8 +181,30 @@ def demo(
         f"  curl {address} -H 'Content-Type: application/json' -d '{example}'",
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
-    out.print(f"  curl http://127.0.0.1:{port or 'PORT'}/v1/runs\n", markup=False, highlight=False)
+    out.print(f"  curl http://127.0.0.1:{port or 'PORT'}/v1/runs", markup=False, highlight=False)
+    with store() as kept:
+        _schedule_report(kept, reports)
+    out.print(f"The report of the latest run comes to {reports}, now and each Monday.\n",
+              markup=False, soft_wrap=True)  # fmt: skip
     serve("127.0.0.1", port)
+
+
+def _schedule_report(kept: Any, folder: Path) -> None:
+    """Have the report of the latest run delivered each Monday, and at the first start."""
+    from importlib.util import find_spec
+
+    from shelfwise.jobs.queue import Jobs
+
+    formats = ["pdf", "xlsx", "html"] if find_spec("typst") else ["xlsx", "html"]
+    target = {"folder": str(folder), "formats": formats}
+    jobs = Jobs(kept)
+    try:
+        if DEMO_SCHEDULE not in {one.name for one in jobs.schedules()}:
+            deliver = {"targets": [target], "make": []}
+            jobs.add_schedule(DEMO_SCHEDULE, "monday 06:00", {"deliver": deliver})
+            jobs.trigger(DEMO_SCHEDULE)
+    finally:
+        jobs.close()
 
 
 def _keep_runs(kept: Any, paths: Mapping[str, Path]) -> None:

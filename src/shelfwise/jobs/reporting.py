@@ -6,7 +6,7 @@ from typing import Any
 from shelfwise.delivery.sending import Letter, deliver
 from shelfwise.delivery.targets import Target, checked
 from shelfwise.engines.output import tamed
-from shelfwise.errors import InputError, ShelfwiseError, StoreError
+from shelfwise.errors import InputError, ShelfwiseError, StoreError, excerpt
 from shelfwise.formats import Formats
 from shelfwise.settings import Settings, load_settings
 from shelfwise.store import Delivery, Run, Store
@@ -32,6 +32,10 @@ def deliver_of(
             )
         return None
     for kind in make or ():
+        if kind not in KINDS:
+            raise InputError(
+                f"{excerpt(kind)} cannot be made of a run.", f"It is {', '.join(KINDS)}."
+            )
         if kind in LINES_ONLY and "source" in request and not request.get("sales"):
             raise InputError(
                 f"{kind} is made of order lines, and this source has products.",
