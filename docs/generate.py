@@ -66,6 +66,7 @@ REFUSALS = {
     "sign_in_needed": (401, "A page of the dashboard, and nobody has signed in."),
     "cross_site": (403, "A page of another site made a browser send it, and no key is needed."),
     "scope_missing": (403, "The key lacks the scope that this endpoint needs."),
+    "wrong_token": (403, "A signed address was changed, has expired, or its key has ended."),
     "too_many_requests": (429, "The key has used up the requests of this minute."),
     "undeclared_proxy": (403, "A forwarding header came, and no proxy is declared."),
     "not_acceptable": (406, "No medium that Accept names can be written."),
@@ -565,6 +566,24 @@ BAD_REQUESTS: tuple[tuple[str, str, str, bytes, dict[str, str]], ...] = (
      {"Idempotency-Key": "a b"}),
     ("a file outside the places that are open", "POST", "/v1/runs",
      b'{"source": {"place": "/etc/passwd"}}', {}),
+    *(
+        (what, "POST", "/v1/schedules",
+         f'{{"name": "a", "cron": "daily 6:00", "deliver": [{{"webhook": "{url}"}}]}}'.encode(), {})
+        for what, url in (
+            ("a webhook to this machine", "https://127.0.0.1/hook"),
+            ("a webhook to a network inside", "https://10.0.0.1/hook"),
+            ("a webhook to an address inside, written as IPv6", "https://[::ffff:10.0.0.1]/hook"),
+            ("a webhook to the data of a cloud's machine", "https://169.254.169.254/latest"),
+            ("a webhook that is a file", "file:///etc/passwd"),
+            ("a webhook in plain text", "http://hooks.shop.example/hook"),
+        )
+    ),
+    ("a report into a folder that is not open", "POST", "/v1/schedules",
+     b'{"name": "a", "cron": "monday 06:00", "deliver": [{"folder": "/etc"}]}', {}),
+    ("a mail where no server is set", "POST", "/v1/schedules",
+     b'{"name": "a", "cron": "monday 06:00", "deliver": [{"mail": ["a@shop.example"]}]}', {}),
+    ("a signed address that was changed", "GET", "/v1/runs/latest/products.csv?token=1.here.A",
+     b"", {}),
     ("an Excel file that is none", "POST", "/v1/uploads", b"nonsense",
      {"Content-Type": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}),
 )  # fmt: skip
@@ -586,6 +605,11 @@ ELSEWHERE = (
      "tests/service/test_v1_runs.py::test_a_request_with_a_key_is_done_once"),
     ("keys that are expired, revoked or lack the scope", "401, 403",
      "tests/service/test_v1_models.py::test_keys_open_what_their_scopes_say"),
+    ("signed addresses that are expired, or whose key is revoked", 403,
+     "tests/service/test_v1_deliveries.py::test_an_address_ends_with_its_days_and_with_its_key"),
+    ("a webhook whose name leads elsewhere when it is called", "refused",
+     "tests/delivery/test_sending.py::"
+     "test_the_address_that_was_looked_at_is_the_one_connected_to"),
     ("more requests than the rate allows", 429,
      "tests/service/test_v1_models.py::test_the_rate_of_requests_is_limited_for_each_key"),
     ("more products than a job may have, as Parquet or Arrow", 413,

@@ -33,10 +33,6 @@ FAR_AND_NEAR = ipaddress.ip_network("64:ff9b::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-class Private(InputError):
-    """An address inside, which no setting opens."""
-
-
 def must_fit(url: str, allow: Sequence[str]) -> None:
     """InputError where a webhook may not go there; a name that nobody knows now may come."""
     parts = _parts(url, allow)
@@ -104,12 +100,12 @@ def is_public(address: Address) -> bool:
 
 
 def _reachable(parts: SplitResult, allow: Sequence[str]) -> list[Address]:
-    """The addresses of a host; Private where one of them is inside, OSError without any."""
+    """The addresses of a host; InputError where one of them is inside, OSError without any."""
     host = str(parts.hostname)
     found = [ipaddress.ip_address(one.partition("%")[0]) for one in _resolved(host)]
     for one in found:
         if host not in allow and not _opened(one, allow) and not is_public(one):
-            raise Private(
+            raise InputError(
                 "This webhook leads to an address inside, where none may go.",
                 "SHELFWISE_WEBHOOK_ALLOW names hosts and networks inside that may be reached.",
             )
