@@ -89,4 +89,5 @@ def _attached(files: Files, name: str) -> Response:
     response.headers["Content-Disposition"] = f'attachment; filename="shelfwise-{name}.zip"'
     response.add_etag()
     response.headers["Cache-Control"] = "private, no-cache"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

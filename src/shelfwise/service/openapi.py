@@ -34,7 +34,8 @@ from shelfwise.service.headers import ANSWERED, ASKED, KEY_HEADERS, Header, has_
 from shelfwise.service.schemas import SCHEMAS
 
 ORDER = ("scoring", "runs", "derived", "deciding", "opinions", "reports", "models",
-         "connecting", "jobs", "deliveries", "links", "uploads", "admin", "pages", "watch")  # fmt: skip
+         "connecting", "jobs", "deliveries", "links", "uploads", "admin", "pages",
+         "watch")  # fmt: skip
 """The blueprints as a reader wants them."""
 
 IDS: dict[str, list[tuple[str, dict[str, str]]]] = {
