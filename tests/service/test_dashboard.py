@@ -16,8 +16,8 @@ from kinds import shop
 from shelfwise import analyze
 from shelfwise.service import close, create_app, store
 from shelfwise.service.access import SCREENS
-from shelfwise.service.dashboard.texts import TEXTS, text
 from shelfwise.settings import load_settings
+from shelfwise.texts import TEXTS, text
 
 KEY = "a-key-of-sixteen-letters"
 TEMPLATES = Path(__file__).parents[2] / "src/shelfwise/service"
@@ -264,7 +264,7 @@ def test_a_profile_that_cannot_be_used_says_what_it_needs(app_with: App) -> None
     shown = page(client, "/profiles?with=margin")
     assert text("profiles.title.impossible", name="margin") in shown
     assert "unit_cost" in shown
-    assert "There is no profile nice" in page(client, "/profiles?with=nice", 422)
+    assert "robust" in page(client, "/profiles?with=nice", 422)
 
 
 def listed(shown: str) -> list[str]:

@@ -14,9 +14,9 @@ from shelfwise import analyze
 from shelfwise.insights.campaign import ASSOCIATION
 from shelfwise.insights.sections import QUESTIONS
 from shelfwise.service import store
-from shelfwise.service.dashboard.texts import text
 from shelfwise.service.kept import jobs
 from shelfwise.store.runs import Run
+from shelfwise.texts import text
 
 KEY = "a-key-of-sixteen-letters"
 BAD = "<img src=x onerror=alert(1)>"

@@ -11,9 +11,9 @@ from pages import heading, page
 from kinds import shop
 from shelfwise import analyze
 from shelfwise.service import store
-from shelfwise.service.dashboard.texts import text
 from shelfwise.service.kept import jobs
 from shelfwise.store.runs import Run
+from shelfwise.texts import text
 
 KEY = "a-key-of-sixteen-letters"
 App = Callable[..., Flask]

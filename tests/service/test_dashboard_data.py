@@ -19,8 +19,8 @@ from doors import LiveDoor, serving
 from kinds import shop
 from shelfwise import analyze, from_sales
 from shelfwise.service import close, create_app, store
-from shelfwise.service.dashboard.texts import text
 from shelfwise.settings import load_settings
+from shelfwise.texts import text
 
 KEY = "a-key-of-sixteen-letters"
 App = Callable[..., Flask]

@@ -15,9 +15,9 @@ from pages import HOSTILE, app_of, do, heading, page, send, stocked, with_lines,
 from kinds import shop
 from shelfwise import analyze
 from shelfwise.service import close, store
-from shelfwise.service.dashboard.texts import text
 from shelfwise.service.kept import jobs
 from shelfwise.store.database import now
+from shelfwise.texts import text
 
 KEY = "a-key-of-sixteen-letters"
 
@@ -262,12 +262,19 @@ def test_work_is_started_once_shown_stopped_and_tried_again(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "given",
     [{"make": "coffee"}, {"place": "//evil.example"}, {"policy.review_days": "many"},
-     {"policy.review_days": "-1"}, {"policy.nope": "1"},
-     {"receipts": (io.BytesIO(b"x"), "receipts.exe")}],
+     {"policy.review_days": "-1"}, {"policy.nope": "1"}],
 )  # fmt: skip
 def test_work_that_does_not_fit_is_refused(client: FlaskClient, given: dict[str, object]) -> None:
     asked = {"make": "inventory", "place": "inventory"} | given
     assert send(client, "/work", "/inventory", **asked).status_code == 422
+
+
+def test_a_file_of_no_kind_that_is_read_is_refused(client: FlaskClient) -> None:
+    asked = {"make": "inventory", "place": "inventory",
+             "receipts": (io.BytesIO(b"x"), "receipts.exe")}  # fmt: skip
+    answer = send(client, "/work", "/inventory", **asked)
+    assert answer.status_code == 415
+    assert "receipts.exe" in answer.get_data(as_text=True)
 
 
 @pytest.mark.parametrize("name", ["cash", "min_order_value"])

@@ -14,7 +14,7 @@ from shelfwise import analyze
 from shelfwise.metrics import METRICS
 from shelfwise.model import Model
 from shelfwise.service import store
-from shelfwise.service.dashboard.texts import text
+from shelfwise.texts import text
 
 App = Callable[..., Flask]
 

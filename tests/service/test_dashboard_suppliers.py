@@ -16,7 +16,7 @@ from pages import HOSTILE, app_of, do, heading, page, send, words
 from kinds import shop
 from shelfwise import analyze
 from shelfwise.service import close, store
-from shelfwise.service.dashboard.texts import text
+from shelfwise.texts import text
 
 VIEWS = ("range", "delivery", "dependency")
 ORDERED = dt.date(2024, 6, 3)

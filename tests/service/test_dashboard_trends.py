@@ -14,8 +14,8 @@ from shelfwise import analyze
 from shelfwise.sales.labels import TRENDS
 from shelfwise.service import close, store
 from shelfwise.service.dashboard.page import seen
-from shelfwise.service.dashboard.texts import TEXTS, text
 from shelfwise.service.dashboard.trends import _tiles
+from shelfwise.texts import TEXTS, text
 
 VIEWS = ("confirmed", "indicative", "shifts", "categories")
 

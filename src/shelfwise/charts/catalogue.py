@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from shelfwise.charts.chart import TIERS, Chart, data, spec, stacking, tier_scale
+from shelfwise.charts.chart import TIERS, Chart, data, heading, spec, stacking, tier_scale
 from shelfwise.errors import InputError, excerpt
 from shelfwise.formats import Formats
+from shelfwise.metrics import METRIC
+from shelfwise.texts import text
 
 CURVE_POINTS = 200
 BINS = 50
@@ -21,20 +23,20 @@ def pareto(products: pl.DataFrame, formats: Formats | None = None) -> Chart:
     """Which share of the products earns which share of the revenue, with A, B and C.
 
     `products` has revenue and abc_class; products without revenue count among the products.
-    A holds the first 80 % of revenue, B the next 15 %, C the rest (Juran's Pareto analysis).
+    A holds the first 80% of revenue, B the next 15%, C the rest (Juran's Pareto analysis).
     """
     formats = formats or Formats()
-    found = earned(products)
+    found = earned(products, formats)
     share_a = found["a_products"]
     curve, bands = found["curve"], found["bands"]
     last_b = bands["to"][1]
     marks = pl.DataFrame({"x": [share_a], "y": [found["a_revenue"]],
-                          "text": [f"{formats.share(share_a)} of products earn "
-                                   f"{formats.share(found['a_revenue'])}"]})  # fmt: skip
-    x = {"field": "x", "type": "quantitative", "title": "Share of products, best sellers first",
+                          "text": [text("chart.pareto.mark", share=formats.share(share_a),
+                                        of=formats.share(found["a_revenue"]))]})  # fmt: skip
+    x = {"field": "x", "type": "quantitative", "title": text("chart.pareto.x"),
          "axis": {"format": "%", "grid": False, "tickCount": 5},
          "scale": {"domain": [0, 1]}}  # fmt: skip
-    y = {"field": "y", "type": "quantitative", "title": "Share of revenue",
+    y = {"field": "y", "type": "quantitative", "title": heading("share_of_revenue"),
          "axis": {"format": "%", "tickCount": 5}, "scale": {"domain": [0, 1]}}  # fmt: skip
     drawn = spec(
         260,
@@ -48,7 +50,7 @@ def pareto(products: pl.DataFrame, formats: Formats | None = None) -> Chart:
                     "color": {"field": "class", "type": "nominal", "legend": None,
                               "scale": {"domain": ["A", "B", "C"],
                                         "range": ["$band_a", "$band_b", "$band_c"]}},
-                    "tooltip": [{"field": "told", "title": "Class"}],
+                    "tooltip": [{"field": "told", "title": heading("class")}],
                 },
             },
             {
@@ -67,32 +69,32 @@ def pareto(products: pl.DataFrame, formats: Formats | None = None) -> Chart:
              "encoding": {"x": x, "y": y, "text": {"field": "text"}}},
         ],
     )  # fmt: skip
-    told = [
-        f"{formats.share(share_a)} of products ({formats.count(found['a_count'])}) earn "
-        f"{formats.share(found['a_revenue'])} of the revenue",
-        f"{formats.share(1 - last_b)} (class C) earn the last "
-        f"{formats.share(1 - found['b_revenue'])}",
-    ]
+    told = text(
+        "chart.pareto.told", share=formats.share(share_a), count=formats.count(found["a_count"]),
+        of=formats.share(found["a_revenue"]), last=formats.share(1 - last_b),
+        rest=formats.share(1 - found["b_revenue"]),
+    )  # fmt: skip
     shown = bands.select(
-        pl.col("class").alias("Class"),
-        pl.col("count").alias("Products"),
-        (pl.col("to") - pl.col("from")).alias("Share of products"),
-        pl.col("revenue").alias("Revenue"),
-        pl.col("share").alias("Share of revenue"),
+        pl.col("class").alias(heading("class")),
+        pl.col("count").alias(heading("products")),
+        (pl.col("to") - pl.col("from")).alias(heading("share_of_products")),
+        pl.col("revenue").alias(METRIC["revenue"].label),
+        pl.col("share").alias(heading("share_of_revenue")),
     )
     return Chart(
         "pareto",
-        "Where the revenue comes from",
-        "Products ranked by revenue. A: the first 80%, B: the next 15%, C: the last 5%.",
-        f"{told[0]}; {told[1]}.",
+        text("chart.pareto"),
+        text("chart.pareto.meaning"),
+        told,
         drawn,
         shown,
         ("text", "count", "share_fine", "money", "share_fine"),
     )
 
 
-def earned(products: pl.DataFrame) -> dict[str, Any]:
+def earned(products: pl.DataFrame, formats: Formats | None = None) -> dict[str, Any]:
     """How revenue is spread: the curve, the bands of A, B and C, and the ends of A and B."""
+    formats = formats or Formats()
     revenue = products["revenue"].fill_null(0.0).to_numpy()
     classes = products["abc_class"].to_numpy()
     order = np.argsort(-revenue, kind="stable")
@@ -109,7 +111,8 @@ def earned(products: pl.DataFrame) -> dict[str, Any]:
         money = float(revenue[mine].sum())
         share = money / total if total > 0 else 0.0
         end = start + count
-        told = f"{label}: {count:,} products, {share:.1%} of revenue"
+        told = text("chart.pareto.class", **{"class": label}, count=formats.count(count),
+                    share=formats.share(share, 1))  # fmt: skip
         rows.append((label, count, start / n, end / n, (start + end) / 2 / n, money, share, told))
         start, shares = end, shares + share
     names = ["class", "count", "from", "to", "middle", "revenue", "share", "told"]
@@ -144,35 +147,34 @@ def scores(products: pl.DataFrame, formats: Formats | None = None) -> Chart:
         mark={"type": "bar", "binSpacing": 1},
         encoding={
             "x": {"field": "from", "type": "quantitative", "bin": {"binned": True, "step": width},
-                  "title": "Performance score, 0 to 100", "axis": {"grid": False, "tickCount": 5},
+                  "title": text("chart.scores.x"), "axis": {"grid": False, "tickCount": 5},
                   "scale": {"domain": [0, 100]}},
             "x2": {"field": "to"},
-            "y": {"field": "products", "type": "quantitative", "title": "Products", "stack": True,
-                  "axis": {"format": "~s", "tickCount": 5, "tickMinStep": 1}},
+            "y": {"field": "products", "type": "quantitative", "title": heading("products"),
+                  "stack": True, "axis": {"format": "~s", "tickCount": 5, "tickMinStep": 1}},
             "color": {"field": "tier", "type": "nominal", "scale": tier_scale()},
             "order": {"field": "place", "sort": "descending"},
-            "tooltip": [{"field": "tier", "title": "Tier"},
-                        {"field": "from", "title": "Score from"}, {"field": "to", "title": "to"},
-                        {"field": "products", "title": "Products", "format": ","}],
+            "tooltip": [{"field": "tier", "title": heading("tier")},
+                        {"field": "from", "title": heading("score_from")},
+                        {"field": "to", "title": heading("to")},
+                        {"field": "products", "title": heading("products"), "format": ","}],
         },
     )  # fmt: skip
-    ends = []
+    told = [text("chart.scores.told", middle=formats.number(float(np.median(score))))]
     if len(high):
-        ends.append(f"High begins at {formats.number(float(high.min()))}")
+        told.append(text("chart.scores.high", score=formats.number(float(high.min()))))
     if len(low):
-        ends.append(f"Low ends at {formats.number(float(low.max()))}")
-    told = f"The middle product scores {formats.number(float(np.median(score)))} of 100"
+        told.append(text("chart.scores.low", score=formats.number(float(low.max()))))
     shown = binned.select(
-        pl.col("tier").alias("Tier"), pl.col("from").alias("Score from"),
-        pl.col("to").alias("to"), pl.col("products").alias("Products"),
+        pl.col("tier").alias(heading("tier")), pl.col("from").alias(heading("score_from")),
+        pl.col("to").alias(heading("to")), pl.col("products").alias(heading("products")),
     )  # fmt: skip
+    by_fifths = abs(len(high) / max(len(score), 1) - 0.2) < 0.02
     return Chart(
         "scores",
-        "Scores by tier",
-        "How many products score how much; the best fifth are High, the last fifth Low."
-        if abs(len(high) / max(len(score), 1) - 0.2) < 0.02
-        else "How many products score how much.",
-        "; ".join([told, *ends]) + ".",
+        text("chart.scores"),
+        text("chart.scores.meaning.quota" if by_fifths else "chart.scores.meaning"),
+        "; ".join(told) + ".",
         drawn,
         shown,
         ("text", "number", "number", "count"),
@@ -208,7 +210,7 @@ def portfolio_map(
     })  # fmt: skip
     if worth is None:
         chosen = some.top_k(min(CIRCLES, some.height), by="revenue").with_columns(
-            pl.lit("best seller").alias("action"), pl.col("revenue").alias("money")
+            pl.lit(text("chart.map.best")).alias("action"), pl.col("revenue").alias("money")
         )
     else:
         keyed = some.with_columns(pl.col("product_id").cast(pl.String))
@@ -221,13 +223,14 @@ def portfolio_map(
         pl.col("performance_tier").alias("tier"),
         pl.col("action").str.replace_all("_", " "),
     ).sort("money", descending=True)  # fmt: skip
+    revenue_label, sold_label = METRIC["revenue"].label, METRIC["stock_ratio"].label
     xs = {"field": "x", "type": "quantitative", "scale": {"domain": [0, 1]},
           "axis": {"format": "%", "grid": False, "tickCount": 5},
-          "title": "Sell-through: units sold / (units sold + stock)"}  # fmt: skip
+          "title": text("chart.map.x", metric=sold_label)}  # fmt: skip
     ys = {"field": "y", "type": "quantitative",
           "scale": {"type": "log", "domain": [10**low, 10**high]},
           "axis": {"format": "$~s", "tickCount": int(high - low)},
-          "title": "Revenue of a product (log scale)"}  # fmt: skip
+          "title": text("chart.map.y")}  # fmt: skip
     drawn = spec(
         380,
         layer=[
@@ -235,7 +238,7 @@ def portfolio_map(
              "encoding": {"x": xs, "x2": {"field": "x2"}, "y": ys, "y2": {"field": "y2"},
                           "opacity": {"field": "products", "type": "quantitative", "legend": None,
                                       "scale": {"type": "sqrt", "range": [0.08, 0.6]}},
-                          "tooltip": [{"field": "products", "title": "Products here",
+                          "tooltip": [{"field": "products", "title": text("chart.map.here"),
                                        "format": ","}]}},
             {"data": data(circles),
              "mark": {"type": "circle", "opacity": 0.85, "stroke": "$surface", "strokeWidth": 1,
@@ -245,30 +248,32 @@ def portfolio_map(
                  "size": {"field": "money", "type": "quantitative", "legend": None,
                           "scale": {"range": [30, 500]}},
                  "color": {"field": "tier", "type": "nominal", "scale": tier_scale()},
-                 "tooltip": [{"field": "name", "title": "Product"},
-                             {"field": "action", "title": "Why shown"},
-                             {"field": "tier", "title": "Tier"},
-                             {"field": "revenue", "title": "Revenue", "format": "$,.2f"},
-                             {"field": "money", "title": "At stake", "format": "$,.2f"}]}},
+                 "tooltip": [{"field": "name", "title": heading("product")},
+                             {"field": "action", "title": heading("action")},
+                             {"field": "tier", "title": heading("tier")},
+                             {"field": "revenue", "title": revenue_label, "format": "$,.2f"},
+                             {"field": "money", "title": heading("at_stake"),
+                              "format": "$,.2f"}]}},
         ],
     )  # fmt: skip
     sold = some.height / max(products.height, 1)
     middle = some.select(pl.col("revenue", "stock_ratio").median()).row(0)
     shown = circles.select(
-        pl.col("product_id").alias("Number"), pl.col("name").alias("Product"),
-        pl.col("tier").alias("Tier"), pl.col("action").alias("Why shown"),
-        pl.col("stock_ratio").alias("Sell-through"), pl.col("revenue").alias("Revenue"),
-        pl.col("money").alias("At stake"),
+        pl.col("product_id").alias(heading("product_id")),
+        pl.col("name").alias(heading("product")), pl.col("tier").alias(heading("tier")),
+        pl.col("action").alias(heading("action")), pl.col("stock_ratio").alias(sold_label),
+        pl.col("revenue").alias(revenue_label), pl.col("money").alias(heading("at_stake")),
     )  # fmt: skip
-    circled = "those worth a decision, by the money at stake" if worth is not None else (
-        "the best sellers")  # fmt: skip
     return Chart(
         "portfolio_map",
-        "Portfolio map",
-        f"Shading: where all products lie. Circles: {circled}.",
-        f"{formats.share(sold)} of products sold something; the middle one of these earned "
-        f"{formats.money_short(middle[0])} and sold through "
-        f"{formats.share(middle[1])} of what there was.",
+        text("chart.map"),
+        text("chart.map.meaning" if worth is not None else "chart.map.meaning.best"),
+        text(
+            "chart.map.told",
+            share=formats.share(sold),
+            money=formats.money_short(middle[0]),
+            sold=formats.share(middle[1]),
+        ),
         drawn,
         shown,
         ("text", "text", "text", "text", "share_fine", "money", "money"),
@@ -278,26 +283,24 @@ def portfolio_map(
 
 def groups(products: pl.DataFrame, by: str = "category", formats: Formats | None = None) -> Chart:
     """The revenue of each category (or supplier, brand), split by tier; the largest first."""
-    return split_by_tier(
-        products, by, "revenue", formats or Formats(), f"by_{by}", "Revenue", f"Revenue by {by}",
-        "{first} earns most: {money}, {share} of the revenue.",
-    )  # fmt: skip
+    return split_by_tier(products, by, "revenue", f"by_{by}", formats or Formats())
 
 
 def split_by_tier(
-    products: pl.DataFrame, by: str, value: str, formats: Formats, name: str, axis: str,
-    title: str, told: str,
-) -> Chart:  # fmt: skip
-    """Bars of money for each group, split by tier; `told` has {first}, {money} and {share}."""
+    products: pl.DataFrame, grouped: str, value: str, name: str, formats: Formats
+) -> Chart:
+    """Bars of money, revenue or stock_money, for each group, split by tier."""
+    axis, by = text(f"chart.{value}"), text(f"chart.group.{grouped}")
     named = products.with_columns(
-        pl.col(by).cast(pl.String).fill_null(f"no {by}").alias("group"),
+        pl.col(grouped).cast(pl.String).fill_null(text("chart.group.none", by=by)).alias("group"),
         pl.col(value).alias("revenue"),
     )
     totals = named.group_by("group").agg(pl.col("revenue").sum()).sort(
         ["revenue", "group"], descending=[True, False]
     )  # fmt: skip
     first = totals.head(LISTED)["group"].to_list()
-    rest = f"{totals.height - LISTED:,} others" if totals.height > LISTED else None
+    more = totals.height - LISTED
+    rest = text("chart.group.others", n=more) if more > 0 else None
     shown = (
         named.with_columns(
             pl.when(pl.col("group").is_in(first)).then(pl.col("group")).otherwise(pl.lit(rest))
@@ -321,24 +324,23 @@ def split_by_tier(
             "color": {"field": "tier", "type": "nominal", "scale": tier_scale()},
             "order": {"field": "place", "sort": "ascending"},
             "tooltip": [{"field": "group", "title": by.capitalize()},
-                        {"field": "tier", "title": "Tier"},
+                        {"field": "tier", "title": heading("tier")},
                         {"field": "revenue", "title": axis, "format": "$,.2f"},
-                        {"field": "products", "title": "Products", "format": ","}],
+                        {"field": "products", "title": heading("products"), "format": ","}],
         },
     )  # fmt: skip
     all_of = float(totals["revenue"].sum())
     best = totals.row(0)
     share = formats.share(best[1] / all_of) if all_of > 0 else formats.share(0)
     table = shown.select(
-        pl.col("group").alias(by.capitalize()), pl.col("tier").alias("Tier"),
-        pl.col("revenue").alias("Revenue" if value == "revenue" else "Money"),
-        pl.col("products").alias("Products"),
+        pl.col("group").alias(by.capitalize()), pl.col("tier").alias(heading("tier")),
+        pl.col("revenue").alias(axis), pl.col("products").alias(heading("products")),
     )  # fmt: skip
     return Chart(
         name,
-        title,
-        "Bars are split by tier.",
-        told.format(first=best[0], money=formats.money_short(best[1]), share=share),
+        text(f"chart.{value}.by", by=by),
+        text("chart.group.meaning"),
+        text(f"chart.{value}.told", first=best[0], money=formats.money_short(best[1]), share=share),
         drawn,
         table,
         ("text", "text", "money", "count"),

@@ -8,6 +8,7 @@ import polars as pl
 
 from shelfwise.errors import InputError, MissingExtraError, excerpt
 from shelfwise.formats import KINDS, WORDS, Formats
+from shelfwise.texts import text
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 VERSION = "6.4"
@@ -163,6 +164,11 @@ def tier_scale() -> dict[str, Any]:
 def stacking(tier: str) -> pl.Expr:
     """Where a tier stands in a stack."""
     return pl.col(tier).replace_strict(list(TIERS), [0, 1, 2], return_dtype=pl.Int64).alias("place")
+
+
+def heading(name: str) -> str:
+    """What a column of a table, an axis or a tooltip is called."""
+    return text(f"chart.col.{name}")
 
 
 def spec(height: int, **parts: Any) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from shelfwise.charts.chart import Chart, data, spec
+from shelfwise.charts.chart import Chart, data, heading, spec
 from shelfwise.formats import Formats
+from shelfwise.metrics import METRIC
+from shelfwise.texts import text
 
 
 def bridge(parts: Sequence[tuple[str, float]], formats: Formats | None = None) -> Chart:
@@ -20,7 +22,7 @@ def bridge(parts: Sequence[tuple[str, float]], formats: Formats | None = None) -
         running = running + value
         kind = "total" if place == 0 else "more" if value >= 0 else "less"
         rows.append((label, start, running, value, kind))
-    rows.append(("After", 0.0, running, running, "total"))
+    rows.append((text("chart.bridge.after"), 0.0, running, running, "total"))
     names = ["part", "from", "to", "value", "kind"]
     frame = pl.DataFrame(rows, schema=names, orient="row")
     moving = [edge for row in rows[1:-1] for edge in row[1:3]]
@@ -37,15 +39,15 @@ def bridge(parts: Sequence[tuple[str, float]], formats: Formats | None = None) -
         layer=[
             {"mark": {"type": "bar", "width": {"band": 0.66}},
              "encoding": {
-                 "y": {"field": "from", "type": "quantitative", "title": "Revenue",
+                 "y": {"field": "from", "type": "quantitative", "title": METRIC["revenue"].label,
                        "scale": {"zero": low <= 0},
                        "axis": {"format": "$~s", "tickCount": 5}},
                  "y2": {"field": "to"},
                  "color": {"field": "kind", "type": "nominal", "legend": None,
                            "scale": {"domain": ["total", "more", "less"],
                                      "range": ["$medium", "$high", "$low"]}},
-                 "tooltip": [{"field": "part", "title": "Part"},
-                             {"field": "value", "title": "Money", "format": "$,.2f"}]}},
+                 "tooltip": [{"field": "part", "title": heading("part")},
+                             {"field": "value", "title": heading("money"), "format": "$,.2f"}]}},
             {"mark": {"type": "text", "dy": -8, "fontWeight": 600},
              "encoding": {"y": {"field": "top", "type": "quantitative"},
                           "text": {"field": "text"}},
@@ -57,18 +59,19 @@ def bridge(parts: Sequence[tuple[str, float]], formats: Formats | None = None) -
     )  # fmt: skip
     change = running - parts[0][1]
     largest = max(parts[1:], key=lambda part: abs(part[1]))
-    word = "more" if change >= 0 else "less"
-    told = (
-        f"{formats.money_short(abs(change))} {word} than before; most of it by "
-        f"{largest[0].lower()}: {formats.money_short(largest[1])}"
+    told = text(
+        "chart.bridge.more" if change >= 0 else "chart.bridge.less",
+        money=formats.money_short(abs(change)), part=largest[0].lower(),
+        by=formats.money_short(largest[1]),
+    )  # fmt: skip
+    shown = frame.select(
+        pl.col("part").alias(heading("part")), pl.col("value").alias(heading("money"))
     )
-    shown = frame.select(pl.col("part").alias("Part"), pl.col("value").alias("Money"))
-    cut = "" if low <= 0 else " The axis does not begin at zero."
     return Chart(
         "bridge",
-        "What changed the revenue",
-        f"From the run before to this one; the parts add up.{cut}",
-        told + ".",
+        text("chart.bridge"),
+        text("chart.bridge.meaning" if low <= 0 else "chart.bridge.meaning.cut"),
+        told,
         drawn,
         shown,
         ("text", "money"),

@@ -2,8 +2,9 @@
 
 import polars as pl
 
-from shelfwise.charts.chart import Chart, data, spec
+from shelfwise.charts.chart import Chart, data, heading, spec
 from shelfwise.formats import Formats
+from shelfwise.texts import text
 
 ROW = 24
 
@@ -47,8 +48,8 @@ def intervals(
                        "range": ["$high", "$medium", "$low"]}}  # fmt: skip
     fine = ("+" if signed else "") + (".0%" if shares else ".1f")
     told = [{"field": "label", "title": by}, {"field": "value", "title": axis, "format": fine},
-            {"field": "low", "title": "from", "format": fine},
-            {"field": "high", "title": "to", "format": fine}]  # fmt: skip
+            {"field": "low", "title": heading("from"), "format": fine},
+            {"field": "high", "title": heading("to"), "format": fine}]  # fmt: skip
     layers = [
         {"mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.45},
          "encoding": {"y": y, "x": x | {"field": "low"}, "x2": {"field": "high"}, "color": color,
@@ -63,7 +64,7 @@ def intervals(
     height = max(120, ROW * rows.height + 40)
     shown = rows.select(
         pl.col("label").alias(by), pl.col("value").alias(axis),
-        pl.col("low").alias("from"), pl.col("high").alias("to"),
+        pl.col("low").alias(heading("from")), pl.col("high").alias(heading("to")),
     )  # fmt: skip
     written = ("change_fine" if signed else "share_fine") if shares else "number"
     kinds = ("text", written, written, written)
@@ -72,7 +73,7 @@ def intervals(
 
 
 def growths(rows: pl.DataFrame, by: str, formats: Formats | None = None) -> Chart:
-    """The growth of products or categories with its 95 % interval, the strongest first.
+    """The growth of products or categories with its 95% interval, the strongest first.
 
     `rows` are of trends, with name or category as `label`, growth, growth_low, growth_high
     and trend.
@@ -88,19 +89,18 @@ def growths(rows: pl.DataFrame, by: str, formats: Formats | None = None) -> Char
         pl.col("growth_high").alias("high"), tone.alias("tone"),
     )  # fmt: skip
     best, worst = shown.row(0, named=True), shown.row(-1, named=True)
-    told = f"{best['label']} grows most, {formats.change(best['value'])} a year"
-    if best["value"] <= 0:
-        told = f"{best['label']} shrinks least, {formats.change(best['value'])} a year"
+    told = [text("chart.growth.told" if best["value"] > 0 else "chart.growth.told.shrinks",
+                 best=best["label"], growth=formats.change(best["value"]))]  # fmt: skip
     if worst["value"] < 0 and shown.height > 1:
-        told += f"; {worst['label']} shrinks most, {formats.change(worst['value'])}"
+        told.append(text("chart.growth.worst", worst=worst["label"],
+                         growth=formats.change(worst["value"])))  # fmt: skip
     return intervals(
         shown,
         name=f"growth_by_{by.lower()}",
-        title="Growth a year",
-        meaning="Point: the estimate. Bar: where the truth lies with 95% certainty. Dashed: no "
-        "change. Gray: not confirmed.",
-        sentence=told + ".",
-        axis="Growth a year",
+        title=text("chart.growth"),
+        meaning=text("chart.growth.meaning"),
+        sentence="; ".join(told) + ".",
+        axis=text("chart.growth"),
         by=by,
         line=0.0,
         signed=True,

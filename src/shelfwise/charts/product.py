@@ -6,8 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from shelfwise.charts.chart import Chart, data, spec, tier_scale
+from shelfwise.charts.chart import Chart, data, heading, spec, tier_scale
 from shelfwise.formats import Formats
+from shelfwise.texts import text
 
 
 def weeks(
@@ -29,7 +30,7 @@ def weeks(
     layers: list[dict[str, Any]] = []
     x = {"field": "week", "type": "temporal", "title": None,
          "axis": {"format": "%b %y", "grid": False, "tickCount": 6}}  # fmt: skip
-    y = {"field": "units", "type": "quantitative", "title": "Units a week",
+    y = {"field": "units", "type": "quantitative", "title": text("chart.weeks.y"),
          "axis": {"tickCount": 5}}  # fmt: skip
     width = max(1.5, min(12.0, 330 / max(sold.height, 1)))  # Bars of a chart in half a page.
     rows = sold.with_columns(pl.col("week").cast(pl.String))
@@ -37,13 +38,13 @@ def weeks(
         {"data": data(rows),
          "mark": {"type": "bar", "color": "$soft", "width": width},
          "encoding": {"x": x, "y": y, "tooltip": [
-             {"field": "week", "type": "temporal", "title": "Week from", "format": "%d %b %Y"},
-             {"field": "units", "title": "Units", "format": ",.1f"}]}}
+             {"field": "week", "type": "temporal", "title": heading("week"), "format": "%d %b %Y"},
+             {"field": "units", "title": heading("units"), "format": ",.1f"}]}}
     )  # fmt: skip
     layers.append({"data": data(rows), "mark": {"type": "line"},
                    "encoding": {"x": x, "y": y | {"field": "average"}}})  # fmt: skip
     recent = sum(sold["units"].tail(8)) / max(len(sold["units"].tail(8)), 1)
-    told = f"{formats.units(round(recent, 1))} units a week over the last eight weeks"
+    told = [text("chart.weeks.told", units=formats.units(round(recent, 1)))]
     if forecast and forecast.get("expected") is not None and sold.height:
         horizon = int(forecast["horizon"])
         last = sold["week"][-1]
@@ -57,26 +58,28 @@ def weeks(
              "encoding": {"x": x, "y": y | {"field": "q5"}, "y2": {"field": "q95"}}},
             {"data": data(band), "mark": {"type": "line", "strokeDash": [5, 4]},
              "encoding": {"x": x, "y": y | {"field": "expected"}, "tooltip": [
-                 {"field": "expected", "title": "Expected a week", "format": ",.1f"},
-                 {"field": "q5", "title": "5 % lie below", "format": ",.1f"},
-                 {"field": "q95", "title": "5 % lie above", "format": ",.1f"}]}},
+                 {"field": "expected", "title": text("chart.weeks.expected"), "format": ",.1f"},
+                 {"field": "q5", "title": text("chart.weeks.below"), "format": ",.1f"},
+                 {"field": "q95", "title": text("chart.weeks.above"), "format": ",.1f"}]}},
         ]  # fmt: skip
-        told += (
-            f"; {formats.units(round(float(forecast['expected']), 1))} expected in the next "
-            f"{horizon} weeks, between {formats.units(round(float(forecast['q5']), 1))} and "
-            f"{formats.units(round(float(forecast['q95']), 1))} with a probability of 90%"
+        expected, low, high = (
+            formats.units(round(float(forecast[name]), 1)) for name in ("expected", "q5", "q95")
         )
+        told.append(text("chart.weeks.told.forecast", units=expected, n=horizon, low=low,
+                         high=high))  # fmt: skip
     shown = sold.select(
-        pl.col("week").alias("Week from"), pl.col("units").alias("Units"),
-        pl.col("average").alias("Average of 8 weeks"),
+        pl.col("week").alias(heading("week")), pl.col("units").alias(heading("units")),
+        pl.col("average").alias(heading("average")),
     )  # fmt: skip
-    meaning = "Bars: units of each week. Line: average of eight weeks."
-    if len(layers) > 2:
-        meaning += " Dashed: the mean expected a week, with the range of 90%."
     return Chart(
-        "weeks", "Units sold per week", meaning, told + ".", spec(260, layer=layers), shown,
+        "weeks",
+        text("chart.weeks"),
+        text("chart.weeks.meaning.forecast" if len(layers) > 2 else "chart.weeks.meaning"),
+        "; ".join(told) + ".",
+        spec(260, layer=layers),
+        shown,
         ("day", "units", "number"),
-    )  # fmt: skip
+    )
 
 
 def history(
@@ -92,7 +95,7 @@ def history(
         "x": {"field": "as_of", "type": "temporal", "title": None,
               "axis": {"format": "%d %b %y", "grid": False,
                        "values": rows["as_of"].unique(maintain_order=True).tail(6).to_list()}},
-        "y": {"field": "performance_score", "type": "quantitative", "title": "Score",
+        "y": {"field": "performance_score", "type": "quantitative", "title": heading("score"),
               "scale": {"domain": [0, 100]}, "axis": {"tickCount": 5}},
     }  # fmt: skip
     drawn = spec(
@@ -104,21 +107,26 @@ def history(
              "encoding": encoding | {
                  "color": {"field": "performance_tier", "type": "nominal", "scale": tier_scale()},
                  "tooltip": [
-                     {"field": "as_of", "type": "temporal", "title": "Run of",
+                     {"field": "as_of", "type": "temporal", "title": heading("run"),
                       "format": "%d %b %Y"},
-                     {"field": "performance_score", "title": "Score", "format": ".1f"},
-                     {"field": "performance_tier", "title": "Tier"}]}},
+                     {"field": "performance_score", "title": heading("score"), "format": ".1f"},
+                     {"field": "performance_tier", "title": heading("tier")}]}},
         ],
     )  # fmt: skip
     first, last = scored["performance_score"][0], scored["performance_score"][-1]
-    told = f"It scores {formats.number(last)}"
-    if scored.height > 1:
-        told += f" in the last of {scored.height:,} runs, and {formats.number(first)} in the first"
     shown = scored.select(
-        pl.col("as_of").alias("Run of"), pl.col("performance_score").alias("Score"),
-        pl.col("performance_tier").alias("Tier"),
+        pl.col("as_of").alias(heading("run")), pl.col("performance_score").alias(heading("score")),
+        pl.col("performance_tier").alias(heading("tier")),
     )  # fmt: skip
-    of = f" of the profile {profile}" if profile else ""
-    meaning = f"A point for each run{of} that has the product."
-    kinds = ("day", "number", "text")
-    return Chart("history", "Score by run", meaning, told + ".", drawn, shown, kinds, height=180)
+    return Chart(
+        "history",
+        text("chart.history"),
+        text("chart.history.meaning.profile" if profile else "chart.history.meaning",
+             profile=profile),
+        text("chart.history.told.runs" if scored.height > 1 else "chart.history.told",
+             score=formats.number(last), n=scored.height, first=formats.number(first)),
+        drawn,
+        shown,
+        ("day", "number", "text"),
+        height=180,
+    )  # fmt: skip

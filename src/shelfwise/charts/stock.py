@@ -5,8 +5,10 @@ from itertools import pairwise
 import polars as pl
 
 from shelfwise.charts.catalogue import split_by_tier
-from shelfwise.charts.chart import TIERS, Chart, data, spec, tier_scale
+from shelfwise.charts.chart import TIERS, Chart, data, heading, spec, tier_scale
 from shelfwise.formats import Formats
+from shelfwise.metrics import METRIC
+from shelfwise.texts import text
 
 COVERS = (1, 2, 4, 8, 13, 26, 52)
 """Weeks at which a bar of `cover` ends."""
@@ -21,11 +23,7 @@ def stocked(rows: pl.DataFrame, by: str = "category", formats: Formats | None = 
     """
     formats = formats or Formats()
     if by != "performance_tier":
-        return split_by_tier(
-            rows, by, "stock_money", formats, f"stock_by_{by}", "Money in stock",
-            f"Money in stock by {by}",
-            "{first} ties up most: {money}, {share} of the money in stock.",
-        )  # fmt: skip
+        return split_by_tier(rows, by, "stock_money", f"stock_by_{by}", formats)
     sums = rows.group_by(pl.col(by).alias("tier")).agg(
         money=pl.col("stock_money").sum(), products=(pl.col("stock_money") > 0).sum()
     )
@@ -39,24 +37,25 @@ def stocked(rows: pl.DataFrame, by: str = "category", formats: Formats | None = 
         encoding={
             "y": {"field": "tier", "type": "nominal", "sort": list(TIERS), "title": None,
                   "axis": {"ticks": False, "domain": False}},
-            "x": {"field": "money", "type": "quantitative", "title": "Money in stock",
+            "x": {"field": "money", "type": "quantitative", "title": text("chart.stock_money"),
                   "axis": {"format": "$~s", "tickCount": 5}},
             "color": {"field": "tier", "type": "nominal", "scale": tier_scale(), "legend": None},
-            "tooltip": [{"field": "tier", "title": "Tier"},
-                        {"field": "money", "title": "Money in stock", "format": "$,.2f"},
-                        {"field": "products", "title": "Products in stock", "format": ","}],
+            "tooltip": [{"field": "tier", "title": heading("tier")},
+                        {"field": "money", "title": text("chart.stock_money"), "format": "$,.2f"},
+                        {"field": "products", "title": text("chart.stock_by_tier.products"),
+                         "format": ","}],
         },
     )  # fmt: skip
     low = float(shown.filter(pl.col("tier") == "Low")["money"].sum())
     return Chart(
         "stock_by_tier",
-        "Money in stock by tier",
-        "What stands on the shelves, by how well it performs.",
-        f"{formats.money_short(low)}, {formats.share(low / whole if whole else 0)} of the money "
-        f"in stock, lies in Low products.",
+        text("chart.stock_by_tier"),
+        text("chart.stock_by_tier.meaning"),
+        text("chart.stock_by_tier.told", money=formats.money_short(low),
+             share=formats.share(low / whole if whole else 0)),
         drawn,
-        shown.select(pl.col("tier").alias("Tier"), pl.col("money").alias("Money"),
-                     pl.col("products").alias("Products")),
+        shown.select(pl.col("tier").alias(heading("tier")), pl.col("money").alias(heading("money")),
+                     pl.col("products").alias(heading("products"))),
         ("text", "money", "count"),
         height=150,
     )  # fmt: skip
@@ -68,9 +67,9 @@ def cover(rows: pl.DataFrame, formats: Formats | None = None) -> Chart:
     `rows` are of the inventory, with stock, stock_money and weeks.
     """
     formats = formats or Formats()
-    names = [f"under {COVERS[0]}"]
-    names += [f"{low} to {high}" for low, high in pairwise(COVERS)]
-    names.append(f"over {COVERS[-1]}")
+    names = [text("chart.cover.under", weeks=COVERS[0])]
+    names += [text("chart.cover.between", low=low, high=high) for low, high in pairwise(COVERS)]
+    names.append(text("chart.cover.over", weeks=COVERS[-1]))
     some = rows.filter((pl.col("stock") > 0) & pl.col("weeks").is_not_null())
     binned = some.with_columns(
         bar=pl.sum_horizontal(pl.col("weeks") >= edge for edge in COVERS)
@@ -86,31 +85,31 @@ def cover(rows: pl.DataFrame, formats: Formats | None = None) -> Chart:
         mark={"type": "bar", "width": {"band": 0.8}},
         encoding={
             "x": {"field": "bar", "type": "nominal", "sort": names,
-                  "title": "Weeks that the stock lasts", "axis": {"labelAngle": 0}},
-            "y": {"field": "money", "type": "quantitative", "title": "Money in stock",
+                  "title": text("chart.cover.x"), "axis": {"labelAngle": 0}},
+            "y": {"field": "money", "type": "quantitative", "title": text("chart.stock_money"),
                   "axis": {"format": "$~s", "tickCount": 5}},
             "color": {"field": "kind", "type": "nominal", "legend": None,
                       "scale": {"domain": ["usual", "long"], "range": ["$high", "$low"]}},
-            "tooltip": [{"field": "bar", "title": "Weeks"},
-                        {"field": "money", "title": "Money in stock", "format": "$,.2f"},
-                        {"field": "products", "title": "Products", "format": ","}],
+            "tooltip": [{"field": "bar", "title": heading("weeks")},
+                        {"field": "money", "title": text("chart.stock_money"), "format": "$,.2f"},
+                        {"field": "products", "title": heading("products"), "format": ","}],
         },
     )  # fmt: skip
     whole = float(shown["money"].sum())
     stuck = float(shown.filter(pl.col("bar").is_in(long))["money"].sum())
     middle = some["weeks"].median()
-    told = f"{formats.money_short(stuck)}, {formats.share(stuck / whole if whole else 0)} of it, " \
-           f"lasts {LONG} weeks or more"  # fmt: skip
-    if isinstance(middle, int | float):
-        told += f"; the middle product in stock lasts {formats.number(float(middle))} weeks"
+    middle = float(middle) if isinstance(middle, int | float) else None
     return Chart(
         "cover",
-        "How long the stock lasts",
-        f"Money in stock by weeks of cover, at the expected demand; marked from {LONG} weeks on.",
-        told + ".",
+        text("chart.cover"),
+        text("chart.cover.meaning", n=LONG),
+        text("chart.cover.told" if middle is None else "chart.cover.told.middle", n=LONG,
+             money=formats.money_short(stuck), share=formats.share(stuck / whole if whole else 0),
+             middle=formats.number(middle)),
         drawn,
-        shown.select(pl.col("bar").alias("Weeks"), pl.col("products").alias("Products"),
-                     pl.col("money").alias("Money")),
+        shown.select(pl.col("bar").alias(heading("weeks")),
+                     pl.col("products").alias(heading("products")),
+                     pl.col("money").alias(heading("money"))),
         ("text", "count", "money"),
         height=220,
     )  # fmt: skip
@@ -123,7 +122,7 @@ def earns_and_ties_up(rows: pl.DataFrame, formats: Formats | None = None) -> Cha
     """
     formats = formats or Formats()
     order = rows["supplier"].to_list()
-    kinds = {"revenue": "Revenue", "stock_money": "Money in stock"}
+    kinds = {"revenue": METRIC["revenue"].label, "stock_money": text("chart.stock_money")}
     long = rows.select("supplier", *kinds).unpivot(
         index="supplier", variable_name="kind", value_name="money"
     ).with_columns(pl.col("kind").replace_strict(kinds), pl.col("money").fill_null(0))  # fmt: skip
@@ -136,29 +135,27 @@ def earns_and_ties_up(rows: pl.DataFrame, formats: Formats | None = None) -> Cha
             "y": {"field": "supplier", "type": "nominal", "sort": order, "title": None,
                   "axis": {"labelLimit": 150, "ticks": False, "domain": False}},
             "yOffset": {"field": "kind", "type": "nominal", "sort": list(kinds.values())},
-            "x": {"field": "money", "type": "quantitative", "title": "Money",
+            "x": {"field": "money", "type": "quantitative", "title": heading("money"),
                   "axis": {"format": "$~s", "tickCount": 5}},
             "color": {"field": "kind", "type": "nominal",
                       "scale": {"domain": list(kinds.values()), "range": ["$high", "$medium"]}},
-            "tooltip": [{"field": "supplier", "title": "Supplier"},
-                        {"field": "kind", "title": "What"},
-                        {"field": "money", "title": "Money", "format": "$,.2f"}],
+            "tooltip": [{"field": "supplier", "title": heading("supplier")},
+                        {"field": "kind", "title": heading("what")},
+                        {"field": "money", "title": heading("money"), "format": "$,.2f"}],
         },
     )  # fmt: skip
     tied = rows.sort("stock_money", descending=True, nulls_last=True).row(0, named=True)
     first = rows.sort("revenue", descending=True, nulls_last=True).row(0, named=True)
-    told = f"{first['supplier']} brings in most, {formats.money_short(first['revenue'])}"
-    if tied["stock_money"]:
-        told += f"; the stock of {tied['supplier']} ties up most, " \
-                f"{formats.money_short(tied['stock_money'])}"  # fmt: skip
     return Chart(
         "earns_and_ties_up",
-        "What their range earns and ties up",
-        "Revenue of the period, and what stands in stock now; those that earn most.",
-        told + ".",
+        text("chart.earns"),
+        text("chart.earns.meaning"),
+        text("chart.earns.told.tied" if tied["stock_money"] else "chart.earns.told",
+             first=first["supplier"], money=formats.money_short(first["revenue"]),
+             tied=tied["supplier"], stock=formats.money_short(tied["stock_money"])),
         drawn,
-        long.select(pl.col("supplier").alias("Supplier"), pl.col("kind").alias("What"),
-                    pl.col("money").alias("Money")),
+        long.select(pl.col("supplier").alias(heading("supplier")),
+                    pl.col("kind").alias(heading("what")), pl.col("money").alias(heading("money"))),
         ("text", "text", "money"),
         height=height,
     )  # fmt: skip

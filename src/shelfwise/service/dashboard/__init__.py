@@ -24,7 +24,7 @@ from shelfwise.service.dashboard import (  # noqa: F401  (importing them declare
     working,
 )
 from shelfwise.service.dashboard.page import compressed, csrf_token, own_referrer, site, theme
-from shelfwise.service.dashboard.texts import TEXTS, text
+from shelfwise.texts import TEXTS, text
 
 __all__ = ["set_up"]
 

@@ -14,12 +14,12 @@ from shelfwise.insights.lists import LABELS, list_of
 from shelfwise.insights.marketing import LISTS
 from shelfwise.insights.sections import QUESTIONS
 from shelfwise.service import download, media
-from shelfwise.service.dashboard.page import Seen, bound, screen, seen, show
-from shelfwise.service.dashboard.texts import TEXTS, text
+from shelfwise.service.dashboard.page import Seen, bound, one_of, screen, seen, show
 from shelfwise.service.dashboard.working import begin, working
 from shelfwise.service.kept import store
 from shelfwise.store.derived import Derived
 from shelfwise.store.runs import Run
+from shelfwise.texts import TEXTS, text
 
 PLAN = "plan"
 VIEWS = (PLAN, *LISTS)
@@ -76,9 +76,7 @@ def _section(run: Run, kind: Any) -> Section:
 
 
 def _view(given: str) -> str:
-    if given not in VIEWS:
-        raise InputError(f"There is no list {excerpt(given)}.", f"There are {', '.join(VIEWS)}.")
-    return given
+    return one_of(VIEWS, "list", given)
 
 
 def _page(wrong: str, form: Mapping[str, str]) -> Any:

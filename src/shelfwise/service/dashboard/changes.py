@@ -23,11 +23,11 @@ from shelfwise.service.dashboard.page import (
     seen,
     show,
 )
-from shelfwise.service.dashboard.texts import text
 from shelfwise.service.dashboard.working import begin, working
 from shelfwise.service.kept import store
 from shelfwise.store.derived import Derived
 from shelfwise.store.runs import Run
+from shelfwise.texts import text
 
 LISTED, MOVED, CATEGORIES = 50, 12, 40
 MONTHS_APART = 3

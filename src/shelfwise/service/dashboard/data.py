@@ -7,10 +7,10 @@ from shelfwise.errors import NotFoundError
 from shelfwise.quality import OUTSIDE
 from shelfwise.service import download
 from shelfwise.service.dashboard.page import Seen, bound, screen, seen, show
-from shelfwise.service.dashboard.texts import text
 from shelfwise.service.dashboard.upload import KINDS
 from shelfwise.service.kept import store
 from shelfwise.settings import Settings
+from shelfwise.texts import text
 
 LISTED = 50
 ABOUT_DATA = ("csv_read_as", "columns_matched", "column_set_aside", "repaired", "no_stock",

@@ -16,6 +16,8 @@ from shelfwise.service.dashboard.page import (
     Seen,
     bound,
     drawn,
+    one_of,
+    ordered_by,
     screen,
     seen,
     show,
@@ -24,12 +26,12 @@ from shelfwise.service.dashboard.page import (
     within,
 )
 from shelfwise.service.dashboard.session import inside
-from shelfwise.service.dashboard.texts import text
 from shelfwise.service.dashboard.working import begin, plain, settings_of, working
 from shelfwise.service.kept import store
 from shelfwise.store.database import now
 from shelfwise.store.opinions import MOST_UNITS
 from shelfwise.store.query import Query, page
+from shelfwise.texts import text
 
 ROWS = 25
 WAITING = 10
@@ -257,8 +259,8 @@ def _asked(rows: pl.LazyFrame, action: str) -> pl.LazyFrame:
         if value := request.args.get(name):
             rows = rows.filter(pl.col(name).cast(pl.String) == value)
     given = request.args.get("answer") or ""
-    if given and given not in ANSWERS:
-        raise InputError(f"answer is {excerpt(given)}.", f"It is one of {', '.join(ANSWERS)}.")
+    if given:
+        one_of(ANSWERS, "answer", given)
     if given in ("accepted", "dismissed"):
         return rows.filter(pl.col("verdict") == given)
     if given == "open":
@@ -360,19 +362,12 @@ def _stock(some: Seen, rows: pl.LazyFrame) -> dict[str, Any]:
 
 
 def _view() -> str:
-    view = request.args.get("view") or "reorder"
-    if view not in VIEWS:
-        raise InputError(f"view is {excerpt(view)}.", f"It is one of {', '.join(VIEWS)}.")
-    return view
+    return one_of(VIEWS, "view", request.args.get("view") or "reorder")
 
 
 def _sort(view: str) -> str:
     """The column that orders a list, as the frame calls it."""
-    known = {first.removeprefix("-") for first in SORTS[view].values()}
-    given = request.args.get("sort") or "-money"
-    if given.removeprefix("-") not in known:
-        raise InputError(f"sort is {excerpt(given)}.", f"It is one of {', '.join(sorted(known))}.")
-    return given
+    return ordered_by({first.removeprefix("-") for first in SORTS[view].values()}, "-money")
 
 
 def _toggled(view: str, name: str, first: str) -> str:
@@ -392,6 +387,7 @@ def _amount(given: str) -> float | None:
     # It is written into a sentence before it is kept.
     if not abs(amount) <= MOST_UNITS:
         raise InputError(
-            f"{excerpt(given)} is no number of units.", f"Write it as 120, at most {MOST_UNITS:,}."
+            text("inventory.wrong.units", given=excerpt(given)),
+            text("inventory.wrong.units.instead", most=f"{MOST_UNITS:,}"),
         )
     return amount

@@ -14,7 +14,7 @@ from shelfwise.notices import EFFECTIVE_GAP
 from shelfwise.profile import PROFILES, Profile
 from shelfwise.service.dashboard.data import file_name
 from shelfwise.service.dashboard.page import Seen, bound, screen, seen, show
-from shelfwise.service.dashboard.texts import text
+from shelfwise.texts import text
 
 
 @screen("/method")

@@ -16,7 +16,7 @@ from shelfwise.service.dashboard.inventory import (
     stock_tile,
 )
 from shelfwise.service.dashboard.page import Seen, drawn, has, screen, seen, show, url
-from shelfwise.service.dashboard.texts import text
+from shelfwise.texts import text
 
 LISTED = 6
 ALONE = 0.5

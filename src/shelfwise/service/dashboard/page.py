@@ -1,7 +1,7 @@
 """What every page has: its place, who may see it, the run it shows, and how it is drawn."""
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,16 +15,16 @@ from markupsafe import Markup
 
 from shelfwise import __version__
 from shelfwise.charts import CONFIG, THEMES, Chart, format_locale
-from shelfwise.errors import InputError, NotFoundError
+from shelfwise.errors import InputError, NotFoundError, excerpt
 from shelfwise.formats import Formats
 from shelfwise.insights.evidence import days_of
 from shelfwise.service.access import SCREENS
-from shelfwise.service.dashboard.texts import text
 from shelfwise.service.kept import store
 from shelfwise.settings import Settings
 from shelfwise.store.derived import Derived
 from shelfwise.store.keys import Scope
 from shelfwise.store.runs import LATEST, Run
+from shelfwise.texts import text
 
 site = Blueprint("dashboard", __name__)
 RUNS_SHOWN = 50
@@ -188,8 +188,25 @@ def whole(name: str) -> int:
     given = request.args.get(name, "0") or "0"
     # isdigit alone takes ², which int refuses; and int refuses thousands of digits.
     if not (given.isascii() and given.isdigit() and len(given) <= 10):
-        raise InputError(f"{name} is not a place in the list.", "Follow the links of the page.")
+        raise InputError(text("wrong.place", name=name), text("wrong.place.instead"))
     return int(given)
+
+
+def one_of(known: Collection[str], name: str, given: str) -> str:
+    """What an address says, where it is known; InputError for anything else."""
+    if given not in known:
+        raise InputError(
+            text("wrong.choice", name=name, given=excerpt(given)),
+            text("wrong.choice.instead", known=", ".join(known)),
+        )
+    return given
+
+
+def ordered_by(known: Collection[str], usual: str) -> str:
+    """The column that orders a list, with a minus for the largest first; InputError else."""
+    given = request.args.get("sort") or usual
+    one_of(sorted(known), "sort", given.removeprefix("-"))
+    return given
 
 
 def within(after: int, count: int, rows: int) -> int:

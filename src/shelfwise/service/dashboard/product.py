@@ -10,9 +10,9 @@ from shelfwise import answer, charts
 from shelfwise.errors import InputError, NotFoundError, excerpt
 from shelfwise.service.access import audited
 from shelfwise.service.dashboard.page import Seen, drawn, screen, seen, show, url
-from shelfwise.service.dashboard.texts import text
 from shelfwise.service.kept import store
 from shelfwise.store.query import Query, page, select
+from shelfwise.texts import text
 
 NEIGHBORS, PLACES_LISTED = 6, 200
 
@@ -73,7 +73,9 @@ def _day(given: str) -> dt.date | None:
     try:
         return dt.date.fromisoformat(given)
     except ValueError as error:
-        raise InputError(f"{excerpt(given)} is not a day.", "Write it as 2026-12-31.") from error
+        raise InputError(
+            text("wrong.day", given=excerpt(given)), text("wrong.day.instead")
+        ) from error
 
 
 def _row(some: Seen) -> pl.DataFrame:
@@ -86,7 +88,7 @@ def _row(some: Seen) -> pl.DataFrame:
     found, _ = page(rows, Query(equal), PLACES_LISTED)
     if not found.height:
         raise NotFoundError(
-            f"This run has no product {excerpt(product_id)}.", "Look for it on the Products page."
+            text("product.wrong.id", id=excerpt(product_id)), text("product.wrong.id.instead")
         )
     return found
 

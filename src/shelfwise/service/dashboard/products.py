@@ -8,13 +8,22 @@ from typing import Any
 import polars as pl
 from flask import Response, request
 
-from shelfwise.errors import InputError, excerpt
 from shelfwise.sales.labels import TRENDS
 from shelfwise.service import download
-from shelfwise.service.dashboard.page import Seen, bound, screen, seen, show, url, whole, within
-from shelfwise.service.dashboard.texts import text
+from shelfwise.service.dashboard.page import (
+    Seen,
+    bound,
+    one_of,
+    screen,
+    seen,
+    show,
+    url,
+    whole,
+    within,
+)
 from shelfwise.service.kept import store
 from shelfwise.store.query import FILTERS, MARK, Query, page, select
+from shelfwise.texts import text
 
 ROWS = 25
 CHOICES = ("category", "supplier", "brand", "location", "tier", "tier_in_group", "abc_class",
@@ -94,8 +103,8 @@ def _rows(some: Seen) -> pl.LazyFrame:
 
 def _asked() -> Query:
     equal = {name: request.args[name] for name in FILTERS if request.args.get(name)}
-    if (trend := equal.get("trend")) and trend not in TRENDS:
-        raise InputError(f"trend is {excerpt(trend)}.", f"It is one of {', '.join(TRENDS)}.")
+    if trend := equal.get("trend"):
+        one_of(TRENDS, "trend", trend)
     if "tier" in equal:
         equal[TIER] = equal.pop("tier")
     sort = request.args.get("sort") or None

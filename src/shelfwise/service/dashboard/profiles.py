@@ -13,9 +13,9 @@ from shelfwise.notices import best_sellers
 from shelfwise.profile import PROFILES
 from shelfwise.reasons import Comparison
 from shelfwise.run import analyze
-from shelfwise.service.dashboard.page import screen, seen, show
-from shelfwise.service.dashboard.texts import text
+from shelfwise.service.dashboard.page import one_of, screen, seen, show
 from shelfwise.service.kept import store
+from shelfwise.texts import text
 
 LISTED = 50
 TIERS = ("High", "Medium", "Low")
@@ -27,9 +27,7 @@ def profiles() -> str:
     some = seen()
     mine = some.run.model.profile
     others = [name for name in PROFILES if name != mine.name]
-    wanted = request.args.get("with") or others[0]
-    if wanted not in PROFILES:
-        raise InputError(f"There is no profile {wanted}.", f"There are {', '.join(PROFILES)}.")
+    wanted = one_of(PROFILES, "with", request.args.get("with") or others[0])
     try:
         file = store().runs.products_file(some.run)
         found = _compared(file, mine.name, wanted, some.run.model.tiering, some.days)

@@ -12,11 +12,11 @@ from shelfwise.charts import THEMES
 from shelfwise.model import local_key
 from shelfwise.service.access import audited, session_print
 from shelfwise.service.dashboard.page import screen, theme
-from shelfwise.service.dashboard.texts import text
 from shelfwise.service.kept import store
 from shelfwise.service.problems import Refusal
 from shelfwise.service.tokens import SETTING
 from shelfwise.settings import Settings
+from shelfwise.texts import text
 
 YEAR = 365 * 24 * 3600
 

@@ -7,13 +7,14 @@ import polars as pl
 from flask import Response, request
 
 from shelfwise import charts
-from shelfwise.errors import InputError, excerpt
 from shelfwise.insights.suppliers import USUAL
 from shelfwise.service import download
 from shelfwise.service.dashboard.page import (
     Seen,
     bound,
     drawn,
+    one_of,
+    ordered_by,
     screen,
     seen,
     show,
@@ -21,9 +22,9 @@ from shelfwise.service.dashboard.page import (
     whole,
     within,
 )
-from shelfwise.service.dashboard.texts import text
 from shelfwise.service.dashboard.working import settings_of, working
 from shelfwise.service.kept import store
+from shelfwise.texts import text
 
 VIEWS = ("range", "delivery", "dependency")
 SETTINGS = ("otif_target", "sure", "grace_days", "full_share")
@@ -148,10 +149,10 @@ def _range(some: Seen, rows: pl.DataFrame, about: dict[str, Any]) -> dict[str, A
         )  # fmt: skip
         first = known.row(0, named=True)
         found["score"] = charts.intervals(
-            lines, name="score_by_supplier", title=text("suppliers.chart.score"),
-            meaning=text("suppliers.chart.score.meaning"), by="Supplier", axis="Score",
-            shares=False, sentence=text(
-                "suppliers.chart.score.told", name=first["supplier"],
+            lines, name="score_by_supplier", title=text("chart.supplier_score"),
+            meaning=text("chart.supplier_score.meaning"), by=text("suppliers.col.supplier"),
+            axis=text("suppliers.col.score"), shares=False, sentence=text(
+                "chart.supplier_score.told", name=first["supplier"],
                 score=some.formats.number(first["score"]), low=first["score_place_low"],
                 high=first["score_place_high"], count=known.height),
         )  # fmt: skip
@@ -195,10 +196,10 @@ def _delivery(some: Seen, rows: pl.DataFrame, about: dict[str, Any]) -> dict[str
         last = known.row(-1, named=True)
         f = some.formats
         found["otif"] = charts.intervals(
-            lines, name="otif_by_supplier", title=text("suppliers.otif"),
-            meaning=text("suppliers.chart.otif.meaning", target=f.share(target)), by="Supplier",
-            axis="On time and in full", line=target, sentence=text(
-                "suppliers.chart.otif.told", name=last["supplier"], share=f.share(last["otif"]),
+            lines, name="otif_by_supplier", title=text("chart.otif"),
+            meaning=text("chart.otif.meaning", target=f.share(target)),
+            by=text("suppliers.col.supplier"), axis=text("chart.otif"), line=target, sentence=text(
+                "chart.otif.told", name=last["supplier"], share=f.share(last["otif"]),
                 low=f.share(last["otif_low"]), high=f.share(last["otif_high"])),
         )  # fmt: skip
     drawings = {name: drawn(chart) for name, chart in found.items()}
@@ -219,10 +220,9 @@ def _dependency(some: Seen, rows: pl.DataFrame, about: dict[str, Any]) -> dict[s
 
 def _table(view: str, rows: pl.DataFrame) -> dict[str, Any]:
     """The rows in the order that is asked for, without columns that nobody knows."""
-    given = request.args.get("sort") or ("-revenue" if view == "range" else "otif")
+    known = {SORTED_BY.get(name, name) for name in COLUMNS[view]}
+    given = ordered_by(known, "-revenue" if view == "range" else "otif")
     column = given.removeprefix("-")
-    if column not in {SORTED_BY.get(name, name) for name in COLUMNS[view]}:
-        raise InputError(f"sort is {excerpt(given)}.", "Follow the links of the headings.")
     ordered = rows.sort(column, descending=given.startswith("-"), nulls_last=True)
     after = within(whole("after"), rows.height, ROWS)
     more = {"view": view, "sort": request.args.get("sort")}
@@ -248,7 +248,4 @@ def _known(name: str) -> str:
 
 
 def _view() -> str:
-    view = request.args.get("view") or "range"
-    if view not in VIEWS:
-        raise InputError(f"view is {excerpt(view)}.", f"It is one of {', '.join(VIEWS)}.")
-    return view
+    return one_of(VIEWS, "view", request.args.get("view") or "range")

@@ -6,12 +6,22 @@ import polars as pl
 from flask import request
 
 from shelfwise import charts
-from shelfwise.errors import InputError, excerpt
 from shelfwise.sales.labels import TRENDS
-from shelfwise.service.dashboard.page import Seen, drawn, screen, seen, show, url, whole, within
-from shelfwise.service.dashboard.texts import text
+from shelfwise.service.dashboard.page import (
+    Seen,
+    drawn,
+    one_of,
+    ordered_by,
+    screen,
+    seen,
+    show,
+    url,
+    whole,
+    within,
+)
 from shelfwise.service.dashboard.working import working
 from shelfwise.store.query import Query, page
+from shelfwise.texts import text
 
 ROWS = 25
 DRAWN = 7
@@ -30,9 +40,7 @@ SORTS = {"name": "name", "category": "category", "trend": "trend", "growth": "-g
 @screen("/trends")
 def trends() -> Any:
     """One of the views: confirmed trends, indicative ones, recent shifts, categories."""
-    view = request.args.get("view") or "confirmed"
-    if view not in VIEWS:
-        raise InputError(f"view is {excerpt(view)}.", f"It is one of {', '.join(VIEWS)}.")
+    view = one_of(VIEWS, "view", request.args.get("view") or "confirmed")
     if waiting := working("trends", "trends", view=view):
         return waiting
     some = seen()
@@ -89,9 +97,7 @@ def _list(some: Seen, rows: pl.LazyFrame, view: str) -> dict[str, Any]:
     strongest = _strongest(wanted) if view != "shifts" else None
     trend, category = request.args.get("trend"), request.args.get("category")
     if trend:
-        if trend not in TRENDS:
-            raise InputError(f"trend is {excerpt(trend)}.", f"It is one of {', '.join(TRENDS)}.")
-        wanted = wanted.filter(pl.col("trend") == trend)
+        wanted = wanted.filter(pl.col("trend") == one_of(TRENDS, "trend", trend))
     known = wanted.select(pl.col("category").drop_nulls().unique()).collect()["category"]
     if category:
         wanted = wanted.filter(pl.col("category") == category)
@@ -117,7 +123,8 @@ def _list(some: Seen, rows: pl.LazyFrame, view: str) -> dict[str, Any]:
         "filters": {name: value for name, value in (("trend", trend), ("category", category))
                     if value},
         "charts": {} if strongest is None else
-                  {"growth": drawn(charts.growths(strongest, "Product", some.formats))},
+                  {"growth": drawn(charts.growths(strongest, text("trends.col.name"),
+                                                  some.formats))},
     }  # fmt: skip
 
 
@@ -140,8 +147,11 @@ def _categories(some: Seen) -> dict[str, Any]:
     rows = made.scan().sort("growth", descending=True, nulls_last=True).collect()
     known = rows.drop_nulls(["growth", "growth_low", "growth_high"])
     known = known.with_columns(label=pl.col("category"))
-    chart = {"growth": drawn(charts.growths(known, "Category", some.formats))}
-    return {"rows": rows.to_dicts(), "charts": chart if known.height else {},
+    chart = {}
+    if known.height:
+        heading = text("trends.col.category")
+        chart = {"growth": drawn(charts.growths(known, heading, some.formats))}
+    return {"rows": rows.to_dicts(), "charts": chart,
             "common": _common(rows.lazy())}  # fmt: skip
 
 
@@ -156,10 +166,7 @@ def _common(rows: pl.LazyFrame) -> str | None:
 
 def _sort(view: str) -> str:
     known = {first.removeprefix("-") for first in SORTS.values()}
-    given = request.args.get("sort") or ("-shift" if view == "shifts" else "-growth")
-    if given.removeprefix("-") not in known:
-        raise InputError(f"sort is {excerpt(given)}.", f"It is one of {', '.join(sorted(known))}.")
-    return given
+    return ordered_by(known, "-shift" if view == "shifts" else "-growth")
 
 
 def _toggled(sort: str, name: str) -> str:

@@ -20,11 +20,11 @@ from shelfwise.service.access import audited
 from shelfwise.service.asking import NewRun, as_request
 from shelfwise.service.body import save_body
 from shelfwise.service.dashboard.page import screen, show, url
-from shelfwise.service.dashboard.texts import text
 from shelfwise.service.kept import jobs, store
 from shelfwise.service.problems import STATUS, Refusal
 from shelfwise.settings import Settings
 from shelfwise.store.uploads import ENDINGS, Upload
+from shelfwise.texts import text
 
 KINDS = {suffix: kind for kind, suffix in ENDINGS.items()} | {
     ".tsv": "csv", ".txt": "csv", ".jsonl": "ndjson", ".feather": "arrow",
@@ -265,7 +265,7 @@ def analysis_job(job_id: str) -> Any:
     """How far an analysis is; when it is done, what went in."""
     job = jobs().get(job_id)
     if job.what != "analysis":
-        raise NotFoundError(f"There is no analysis {excerpt(job_id)}.")
+        raise NotFoundError(text("analysis.wrong.id", id=excerpt(job_id)))
     if job.state == "succeeded" and job.run_id:
         return redirect(f"/data?run={job.run_id}&new=1", 303)
     source = job.request.get("source") or {}

@@ -3,7 +3,6 @@
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,11 +14,11 @@ from shelfwise.insights.sections import QUESTIONS
 from shelfwise.jobs.queue import Job
 from shelfwise.service.access import audited
 from shelfwise.service.dashboard.page import Seen, has, screen, seen, show, url
-from shelfwise.service.dashboard.texts import text
+from shelfwise.service.dashboard.upload import keep as keep_file
 from shelfwise.service.kept import jobs, store
 from shelfwise.store.database import now
 from shelfwise.store.derived import KINDS, Kind
-from shelfwise.store.uploads import ENDINGS
+from shelfwise.texts import text
 
 PATIENCE = dt.timedelta(seconds=15)
 """After how long a job that nobody takes up is a reason to look for a worker."""
@@ -88,7 +87,7 @@ def begin(
         store().runs.must_have_weeks(some.run)
     for name, file in (files or {}).items():
         if file.filename:
-            asked[name] = {"upload": _kept(file, name)}
+            asked[name] = {"upload": keep_file(file).id}
     for name in keep:
         if name not in asked:
             asked[name] = _given_before(some, kind, name)
@@ -110,7 +109,7 @@ def work() -> Any:
     place, kind = form.get("place", ""), form.get("make", "")
     shown = {"view": form.get("view")}
     if not has(place):
-        raise InputError(f"There is no page {excerpt(place)}.")
+        raise InputError(text("work.wrong.place", place=excerpt(place)))
     if stopped := form.get("cancel"):
         jobs().cancel(stopped)
         audited("job.cancel", stopped)
@@ -118,10 +117,10 @@ def work() -> Any:
     if again := form.get("again"):
         asked = jobs().get(again).request
         if asked.get("run") != some.run.id:
-            raise InputError("This work was about another run.", "Choose that run first.")
+            raise InputError(text("work.wrong.run"), text("work.wrong.run.instead"))
         return _start(some, place, asked, shown)
     if kind not in KINDS:
-        raise InputError(f"{excerpt(kind)} is nothing that can be made of a run.")
+        raise InputError(text("work.wrong.kind", kind=excerpt(kind)))
     start = "policy."
     policy = {name.removeprefix(start): value.strip() for name, value in form.items()
               if name.startswith(start)}  # fmt: skip
@@ -209,22 +208,8 @@ def _given_before(some: Seen, kind: str, name: str) -> dict[str, str]:
                 with suppress(NotFoundError):
                     store().uploads.path(found["upload"])
                     return found
-    raise InputError(f"The {name} of the last time are not kept any more.", "Give the file again.")
+    raise InputError(text("work.wrong.gone", name=name), text("work.wrong.gone.instead"))
 
 
 def _is_about(job: Job, some: Seen, kind: str) -> bool:
     return job.what == kind and job.request.get("run") == some.run.id
-
-
-def _kept(file: FileStorage, name: str) -> str:
-    """The id under which a file of a form is kept."""
-    ending = Path(file.filename or "").suffix.lower()
-    kinds = {suffix: kind for kind, suffix in ENDINGS.items()}
-    if ending not in kinds:
-        raise InputError(
-            f"The file of {name} is called {excerpt(file.filename)}.",
-            f"Its name ends in {', '.join(kinds)}.",
-        )
-    kept = store().uploads.add(kinds[ending], file.filename or name, file.save)
-    audited("upload.add", kept.id, bytes=kept.bytes)
-    return kept.id
