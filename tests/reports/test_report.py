@@ -12,7 +12,7 @@ from shelfwise.charts import Chart
 from shelfwise.errors import InputError, NotFoundError
 from shelfwise.formats import Formats
 from shelfwise.reports.report import Column, Grid, Notes, Report, Section, clipped, grid, written
-from shelfwise.reports.texts import TEXTS, text
+from shelfwise.texts import TEXTS, text
 
 KEYS = ["revenue", "scores", "best", "reorder", "clear", "trends", "changes", "suppliers",
         "quality", "method"]  # fmt: skip
@@ -203,12 +203,3 @@ def test_names_that_turn_the_direction_of_writing_are_set_apart() -> None:
     told = text("report.reorder.next", name="\u202eabc", day="Tue")
     assert told == "Next is \u2068\u202eabc\u2069, by Tue."
     assert text("report.reorder.next", name="Lampe", day="Tue") == "Next is Lampe, by Tue."
-
-
-def test_each_text_can_be_filled_in() -> None:
-    import string
-
-    for key, found in TEXTS.items():
-        names = {name for _, name, _, _ in string.Formatter().parse(found) if name}
-        filled = text(key, **{name: 2 if name == "n" else "x" for name in names})
-        assert "{" not in filled, key

@@ -11,7 +11,7 @@ from shelfwise.model import TIERS
 from shelfwise.reports.material import Material
 from shelfwise.reports.report import NAMED, PROSE, TIER, Column
 from shelfwise.reports.sections.common import CATEGORY, NAME, SUPPLIER, TIERED, has
-from shelfwise.reports.texts import text
+from shelfwise.texts import text
 
 
 @dataclass(frozen=True, slots=True)

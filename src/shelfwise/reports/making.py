@@ -6,7 +6,7 @@ from shelfwise import __version__
 from shelfwise.reports.material import Material, short_name
 from shelfwise.reports.report import Report, Section, Sentence
 from shelfwise.reports.sections import SECTIONS, cover_facts
-from shelfwise.reports.texts import text
+from shelfwise.texts import text
 
 IN_SHORT = 3
 FIRST = ("changes", "reorder", "revenue", "clear", "trends", "suppliers", "scores")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shelfwise.reports.spreadsheet import COLORS, Book, Place
-from shelfwise.reports.texts import text
+from shelfwise.texts import text
 
 DRAWN = 12
 """How many categories or suppliers a chart has."""

@@ -14,7 +14,7 @@ from typing import Any
 from shelfwise.charts import Chart
 from shelfwise.errors import MissingExtraError, OutputError
 from shelfwise.reports.report import Block, Column, Grid, Notes, Report, written
-from shelfwise.reports.texts import text
+from shelfwise.texts import text
 
 STANDARD = "ua-1"
 UNKNOWN = "?"

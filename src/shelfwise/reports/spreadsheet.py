@@ -18,7 +18,7 @@ from shelfwise.charts import THEMES
 from shelfwise.errors import MissingExtraError
 from shelfwise.formats import LONGEST, Formats
 from shelfwise.reports.report import ELLIPSIS, PROSE, TIER, Column
-from shelfwise.reports.texts import text
+from shelfwise.texts import text
 
 CELL, HEADING, PRINTED = 32_767, 255, 90
 """UTF-16 units that a cell and a heading hold; letters of a name on top of printed pages."""

@@ -8,9 +8,9 @@ from shelfwise.errors import NotFoundError, excerpt
 from shelfwise.insights.proposals import left, proposed
 from shelfwise.reports.making import about, period
 from shelfwise.reports.material import Material
-from shelfwise.reports.report import Block, Column, Fact, Notes, Report, Section, grid
+from shelfwise.reports.report import Block, Column, Fact, Notes, Report, Section, clipped, grid
 from shelfwise.reports.sections.common import NAME, TIERED, left_out
-from shelfwise.reports.texts import text
+from shelfwise.texts import text
 
 PRODUCTS, ORDERED, CLEARED = 10, 8, 5
 """How many rows of a list fit on the page."""
@@ -124,7 +124,7 @@ def _products(m: Material, own: pl.DataFrame) -> Section:
     }
     there = {key: column for key, column in columns.items() if key in rows.columns}
     best = rows.row(0, named=True)
-    finding = text("supplier.products.finding", name=best["name"]) if best["revenue"] > 0 else (
+    finding = text("supplier.products.finding", name=clipped(best["name"])) if best["revenue"] > 0 else (
         text("supplier.products.finding.none"))  # fmt: skip
     note = left_out(m, own.height, rows.height)
     return Section("products", text("supplier.products"), finding, (),

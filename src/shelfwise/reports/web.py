@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from shelfwise.charts import THEMES, Chart
 from shelfwise.reports.report import Block, Column, Grid, Notes, Report, written
-from shelfwise.reports.texts import text
+from shelfwise.texts import text
 
 WIDTH = 760
 """Pixels of a chart."""

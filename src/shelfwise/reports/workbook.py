@@ -16,7 +16,7 @@ from shelfwise.reports.listings import Listing
 from shelfwise.reports.material import Material
 from shelfwise.reports.report import Column, Grid, Notes, Report, Section
 from shelfwise.reports.spreadsheet import COLORS, DENSE, LINE, Book, Place, lines_of
-from shelfwise.reports.texts import text
+from shelfwise.texts import text
 
 LISTS: Mapping[str, Callable[[Material], Listing | None]] = {
     "categories": listings.categories,

@@ -5,6 +5,7 @@ in; a `|` parts the text for one from that for another number, which is chosen b
 """
 
 from typing import Any
+from unicodedata import bidirectional
 
 from shelfwise.texts import (
     campaigns,
@@ -16,6 +17,7 @@ from shelfwise.texts import (
     overview,
     pages,
     products,
+    reports,
     suppliers,
     trends,
 )
@@ -32,12 +34,15 @@ SUBJECTS = (
     changes,
     method,
     campaigns,
+    reports,
 )
 TEXTS: dict[str, str] = {key: told for subject in SUBJECTS for key, told in subject.TEXTS.items()}
 
 
 def text(key: str, **values: Any) -> str:
     """A text, filled in; the form for one where `n` is 1.
+
+    What turns the direction of writing is set apart, so that the rest of the sentence stays.
 
     >>> text("products.title", n=1), text("products.title", n=3)
     ('1 product', '3 products')
@@ -48,4 +53,17 @@ def text(key: str, **values: Any) -> str:
         found = one if values["n"] == 1 else many
         if isinstance(values["n"], int):
             values["n"] = f"{values['n']:,}"
+    values = {n: _apart(v) if isinstance(v, str) else v for n, v in values.items()}
     return found.format(**values) if values else found
+
+
+def _apart(value: str) -> str:
+    if value.isascii() or not any(bidirectional(letter) in TURNING for letter in value):
+        return value
+    return FIRST_STRONG_ISOLATE + value + POP_DIRECTIONAL_ISOLATE
+
+
+TURNING = {"R", "AL", "RLE", "RLO", "LRE", "LRO", "PDF", "RLI", "LRI", "FSI", "PDI"}
+"""Kinds of letters that do not stand from left to right, or change how others do."""
+FIRST_STRONG_ISOLATE = "\N{FIRST STRONG ISOLATE}"
+POP_DIRECTIONAL_ISOLATE = "\N{POP DIRECTIONAL ISOLATE}"

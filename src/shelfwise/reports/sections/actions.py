@@ -7,7 +7,7 @@ import polars as pl
 from shelfwise import charts
 from shelfwise.insights.proposals import left
 from shelfwise.reports.material import Material
-from shelfwise.reports.report import PROSE, Block, Column, Grid, Section, grid
+from shelfwise.reports.report import PROSE, Block, Column, Grid, Section, clipped, grid
 from shelfwise.reports.sections.common import (
     FINDINGS,
     NAME,
@@ -16,7 +16,7 @@ from shelfwise.reports.sections.common import (
     stock_answer,
     withheld,
 )
-from shelfwise.reports.texts import text
+from shelfwise.texts import text
 
 LISTED, SUPPLIERS = 25, 25
 """How many rows of a list are shown."""
@@ -95,12 +95,12 @@ def suppliers(m: Material) -> Section:
                        (text("report.suppliers.needs"),))  # fmt: skip
     rows = found.rows.sort("revenue", descending=True, nulls_last=True)
     best = rows.row(0, named=True)
-    finding = text("report.suppliers.finding", n=rows.height, name=best["supplier"],
+    finding = text("report.suppliers.finding", n=rows.height, name=clipped(best["supplier"]),
                    share=f.share(best["revenue_share"]))  # fmt: skip
     lead = []
     if rows["otif"].null_count() < rows.height:
         worst = rows.drop_nulls("otif").sort("otif").row(0, named=True)
-        lead.append(text("report.suppliers.worst", name=worst["supplier"],
+        lead.append(text("report.suppliers.worst", name=clipped(worst["supplier"]),
                          share=f.share(worst["otif"]), low=f.share(worst["otif_low"]),
                          high=f.share(worst["otif_high"])))  # fmt: skip
     equal = found.summary.get("effective_suppliers")
@@ -144,7 +144,9 @@ def _next_order(m: Material, rows: pl.LazyFrame) -> tuple[str, ...]:
     """The next product to order, where nothing has to be ordered now."""
     coming = rows.filter(pl.col("order_by") > m.as_of).sort("order_by", "name").head(1).collect()
     return tuple(
-        text("report.reorder.next", name=row["name"], day=m.formats.weekday(row["order_by"]))
+        text(
+            "report.reorder.next", name=clipped(row["name"]), day=m.formats.weekday(row["order_by"])
+        )
         for row in coming.iter_rows(named=True)
     )
 

@@ -8,7 +8,7 @@ import polars as pl
 from shelfwise.insights.proposals import figures, proposed
 from shelfwise.reports.material import Answer, Material
 from shelfwise.reports.report import NAMED, TIER, Column, Notes
-from shelfwise.reports.texts import text
+from shelfwise.texts import text
 
 MOVED, FINDINGS = 20, 12
 """How many rows of a list are shown."""

@@ -5,7 +5,7 @@ import polars as pl
 from shelfwise.reports.material import Material
 from shelfwise.reports.report import Fact
 from shelfwise.reports.sections.common import date_of, has, stock_answer
-from shelfwise.reports.texts import text
+from shelfwise.texts import text
 
 
 def cover_facts(m: Material) -> tuple[Fact, ...]:
@@ -39,13 +39,13 @@ def cover_facts(m: Material) -> tuple[Fact, ...]:
             Fact(
                 text("kpi.reorder"),
                 f.count(found["reorder"]),
-                text("kpi.reorder.note", money=cost) if cost else text("products"),
+                text("kpi.reorder.note", money=cost) if cost else text("report.products"),
             )
         )
         stuck = text("kpi.clear.note", money=f.money_short(found["stuck"]))
         facts.append(Fact(text("kpi.clear"), f.count(found["clear"]),
-                          stuck if found["clear"] else text("products")))  # fmt: skip
-    facts.append(Fact(text("kpi.score"), f.number(m.summary["avg_score"]), text("kpi.score.of")))
+                          stuck if found["clear"] else text("report.products")))  # fmt: skip
+    facts.append(Fact(text("kpi.score"), f.number(m.summary["avg_score"]), text("report.score.of")))
     return tuple(facts)
 
 

@@ -7,9 +7,9 @@ import polars as pl
 from shelfwise import charts
 from shelfwise.model import TIERS
 from shelfwise.reports.material import Material
-from shelfwise.reports.report import Block, Column, Grid, Section, grid
+from shelfwise.reports.report import Block, Column, Grid, Section, clipped, grid
 from shelfwise.reports.sections.common import CATEGORY, NAME, TIERED, has, left_out
-from shelfwise.reports.texts import text
+from shelfwise.texts import text
 
 BEST, CATEGORIES = 25, 15
 """How many rows of a list are shown."""
@@ -24,7 +24,7 @@ def revenue(m: Material) -> Section:
         return Section("revenue", text("report.revenue"), text("report.revenue.none"))
     best = products.top_k(1, by="revenue").row(0, named=True)
     silent = int((products["revenue"] <= 0).sum())
-    lead = [text("report.revenue.best", name=best["name"], money=f.money_short(best["revenue"]),
+    lead = [text("report.revenue.best", name=clipped(best["name"]), money=f.money_short(best["revenue"]),
                  share=f.share(best["revenue"] / total, 1))]  # fmt: skip
     if silent:
         lead.append(

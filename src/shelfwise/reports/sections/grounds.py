@@ -6,7 +6,7 @@ from shelfwise.quality import OUTSIDE
 from shelfwise.reports.material import Material
 from shelfwise.reports.report import PROSE, Block, Column, Notes, Section, grid
 from shelfwise.reports.sections.common import FINDINGS, date_of, left_out
-from shelfwise.reports.texts import text
+from shelfwise.texts import text
 
 
 def quality(m: Material) -> Section:

@@ -8,7 +8,7 @@ from shelfwise.model import TIERS
 from shelfwise.reports.material import Answer, Material
 from shelfwise.reports.report import PROSE, TIER, Block, Column, Grid, Notes, Section, grid
 from shelfwise.reports.sections.common import CATEGORY, MOVED, NAME, date_of, left_out, withheld
-from shelfwise.reports.texts import text
+from shelfwise.texts import text
 
 STRONGEST = 5
 """How many are drawn on either side."""

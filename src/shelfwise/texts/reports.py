@@ -1,28 +1,8 @@
-"""The English texts of reports, all in one place, ready for another language."""
-
-from typing import Any
-from unicodedata import bidirectional
-
-from shelfwise.reports.report import clipped
+"""Reports: the cover, the sections, the page about a supplier, the workbook."""
 
 TEXTS: dict[str, str] = {
-    "kpi.revenue": "Revenue",
-    "kpi.revenue.before": "{change} on the run of {day}",
-    "kpi.revenue.units": "{units} units sold",
-    "kpi.margin": "Gross margin",
-    "kpi.margin.share": "{share} of revenue",
-    "kpi.margin.part": "{share} of revenue, of the {known} products with a cost",
-    "kpi.stock.cost": "Stock at cost",
-    "kpi.stock.price": "Stock at list price",
-    "kpi.stock.mixed": "Stock at cost, {count} at list price",
-    "kpi.stock.note": "{units} units on hand",
-    "kpi.reorder": "To reorder now",
-    "kpi.reorder.note": "{money} to order",
-    "kpi.clear": "To clear out",
-    "kpi.clear.note": "{money} tied up",
-    "kpi.score": "Mean score",
-    "kpi.score.of": "of 100",
-    "products": "products",
+    "report.score.of": "of 100",
+    "report.products": "products",
     "report.kind": "Product performance",
     "report.kind.supplier": "Supplier",
     "report.in_short": "In short",
@@ -333,37 +313,3 @@ TEXTS: dict[str, str] = {
     "book.status.stopped": "Sold before only",
     "book.status.unsold": "Sold in neither",
 }
-
-
-def text(key: str, **values: Any) -> str:
-    """A text, filled in; the form for one where `n` is 1.
-
-    Names that are written from the right, or that turn the direction of writing, are set
-    apart, so that the rest of the sentence stays as it is.
-    """
-    found = TEXTS[key]
-    if "|" in found and "n" in values:
-        one, many = found.split("|")
-        found = one if values["n"] == 1 else many
-        if isinstance(values["n"], int):
-            values["n"] = f"{values['n']:,}"
-    if "name" in values:
-        values["name"] = clipped(values["name"], LONGEST_NAME)
-    values = {name: _apart(value) if isinstance(value, str) else value
-              for name, value in values.items()}  # fmt: skip
-    return found.format(**values) if values else found
-
-
-LONGEST_NAME = 70
-"""Columns of a name in a sentence."""
-
-
-def _apart(value: str) -> str:
-    if value.isascii() or not any(bidirectional(letter) in TURNING for letter in value):
-        return value
-    return FIRST_STRONG_ISOLATE + value + "\N{POP DIRECTIONAL ISOLATE}"
-
-
-TURNING = {"R", "AL", "RLE", "RLO", "LRE", "LRO", "PDF", "RLI", "LRI", "FSI", "PDI"}
-"""Kinds of letters that do not stand from left to right, or change how others do."""
-FIRST_STRONG_ISOLATE = "\N{FIRST STRONG ISOLATE}"
