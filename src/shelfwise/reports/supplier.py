@@ -124,8 +124,9 @@ def _products(m: Material, own: pl.DataFrame) -> Section:
     }
     there = {key: column for key, column in columns.items() if key in rows.columns}
     best = rows.row(0, named=True)
-    finding = text("supplier.products.finding", name=clipped(best["name"])) if best["revenue"] > 0 else (
-        text("supplier.products.finding.none"))  # fmt: skip
+    finding = text("supplier.products.finding.none")
+    if best["revenue"] > 0:
+        finding = text("supplier.products.finding", name=clipped(best["name"]))
     note = left_out(m, own.height, rows.height)
     return Section("products", text("supplier.products"), finding, (),
                    (grid("", rows, there, note),))  # fmt: skip

@@ -69,7 +69,7 @@ def connect_superset() -> Response:
             "Where is the database?",
             "Give database, for example postgresql://shelfwise_reader@host/shelfwise.",
         )
-    return _attached(superset.files(database), "superset")
+    return attached(superset.files(database), "superset")
 
 
 @endpoint(
@@ -81,10 +81,11 @@ def connect_superset() -> Response:
 def connect_grafana() -> Response:
     """Files for Grafana."""
     query()
-    return _attached(grafana.files(), "grafana")
+    return attached(grafana.files(), "grafana")
 
 
-def _attached(files: Files, name: str) -> Response:
+def attached(files: Files, name: str) -> Response:
+    """Some files as one ZIP."""
     response = Response(zipped(files), content_type=ZIP)
     response.headers["Content-Disposition"] = f'attachment; filename="shelfwise-{name}.zip"'
     response.add_etag()

@@ -1,5 +1,6 @@
 """/v1/links: addresses of results for programs that can send no key."""
 
+import datetime as dt
 from typing import Annotated
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -51,7 +52,13 @@ def make_link() -> Response:
     """Sign an address."""
     query()
     asked = body_as(NewLink)
-    parts = urlsplit(asked.path)
+    url, end = signed(asked.path, asked.days)
+    return json_answer({"url": url, "expires_at": end.isoformat()})
+
+
+def signed(address: str, days: int) -> tuple[str, dt.datetime]:
+    """The whole address with its token, and when it ends; InputError where it leads to no file."""
+    parts = urlsplit(address)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     declared = _linked(parts.path)
     if declared is None or parts.netloc or parts.fragment:
@@ -59,10 +66,9 @@ def make_link() -> Response:
     if "token" in dict(pairs):
         raise InputError("This address has a token already.", EXAMPLE)
     parsed(declared.query, pairs)
-    token, end = tokens.make(parts.path, pairs, asked.days)
+    token, end = tokens.make(parts.path, pairs, days)
     audited("link.make", parts.path, until=end.date().isoformat())
-    url = f"{_base()}{parts.path}?{urlencode([*pairs, ('token', token)])}"
-    return json_answer({"url": url, "expires_at": end.isoformat()})
+    return f"{_base()}{parts.path}?{urlencode([*pairs, ('token', token)])}", end
 
 
 def _linked(path: str) -> Endpoint | None:

@@ -54,9 +54,13 @@ _making = BoundedSemaphore(AT_ONCE)
 def run_report(run_id: str, document: str) -> Response:
     """The report on a run."""
     supplier = query()["supplier"]
+    return document_of(store().runs.get(run_id), document, supplier)
+
+
+def document_of(run: Run, document: str, supplier: str | None = None) -> Response:
+    """The report on a run, or a page about one supplier, as the API and the dashboard give it."""
     if supplier is not None and document == "xlsx":
         raise InputError("A page about a supplier is no workbook.", "Ask for report.pdf or .html.")
-    run = store().runs.get(run_id)
     derived = [table.sha256 for table in store().derived.all(run)]
     etag = download.etag_of(run, run.label or "", *derived, store().decisions.state())
     if download.is_known(etag):
@@ -96,10 +100,16 @@ def _apart(run: Run, settings: Settings) -> bytes:
     """A workbook, made in a process of its own: it would hold up all other requests."""
     with tempfile.TemporaryDirectory(prefix="shelfwise-") as folder:
         place = Path(folder) / "report.xlsx"
-        done = subprocess.run(
-            [sys.executable, "-m", "shelfwise.reports", run.id, str(place)],
-            env=os.environ | settings.environment(), capture_output=True, timeout=SECONDS,
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "shelfwise.reports", run.id, str(place)],
+                env=os.environ | settings.environment(), capture_output=True, timeout=SECONDS,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise OutputError(
+                f"The workbook took longer than {SECONDS} s.",
+                "`shelfwise report RUN -o report.xlsx` takes the time that it needs.",
+            ) from error
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
             log.error("a workbook could not be made: %s", said)

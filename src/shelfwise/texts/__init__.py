@@ -18,6 +18,7 @@ from shelfwise.texts import (
     pages,
     products,
     reports,
+    sharing,
     suppliers,
     trends,
 )
@@ -35,6 +36,7 @@ SUBJECTS = (
     method,
     campaigns,
     reports,
+    sharing,
 )
 TEXTS: dict[str, str] = {key: told for subject in SUBJECTS for key, told in subject.TEXTS.items()}
 

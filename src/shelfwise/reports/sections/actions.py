@@ -148,7 +148,7 @@ def _next_order(m: Material, rows: pl.LazyFrame) -> tuple[str, ...]:
             "report.reorder.next", name=clipped(row["name"]), day=m.formats.weekday(row["order_by"])
         )
         for row in coming.iter_rows(named=True)
-    )
+    )  # fmt: skip
 
 
 def _to_do(m: Material, rows: pl.DataFrame) -> Grid | None:

@@ -24,7 +24,8 @@ def revenue(m: Material) -> Section:
         return Section("revenue", text("report.revenue"), text("report.revenue.none"))
     best = products.top_k(1, by="revenue").row(0, named=True)
     silent = int((products["revenue"] <= 0).sum())
-    lead = [text("report.revenue.best", name=clipped(best["name"]), money=f.money_short(best["revenue"]),
+    lead = [text("report.revenue.best", name=clipped(best["name"]),
+                 money=f.money_short(best["revenue"]),
                  share=f.share(best["revenue"] / total, 1))]  # fmt: skip
     if silent:
         lead.append(

@@ -17,6 +17,7 @@ from shelfwise.service.dashboard import (  # noqa: F401  (importing them declare
     product,
     products,
     profiles,
+    reports,
     session,
     suppliers,
     trends,

@@ -50,6 +50,7 @@ PLACES = (
     Place("suppliers", "/suppliers"),
     Place("changes", "/changes"),
     Place("data", "/data"),
+    Place("reports", "/reports"),
     Place("method", "/method"),
 )
 

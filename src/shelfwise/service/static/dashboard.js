@@ -109,3 +109,9 @@ ready(() => {
     });
   }
 });
+
+// The time zone of whoever looks, where a form asks for one; an address that is shown once is marked whole.
+ready(() => {
+  for (const field of document.querySelectorAll("input[data-zone]")) field.value = Intl.DateTimeFormat().resolvedOptions().timeZone || field.value;
+  for (const field of document.querySelectorAll("input.address")) field.addEventListener("focus", () => field.select());
+});
