@@ -40,7 +40,7 @@ def serve(
     """Serve the dashboard and the API, with a worker for jobs beside them."""
     _give_memory_back()
     try:
-        from shelfwise.jobs.worker import Supervised
+        from shelfwise.jobs.supervised import Supervised
         from shelfwise.service import close, create_app, has_key, store, warm_up
         from shelfwise.service.server import serve as run
         from shelfwise.service.watch import set_up_logs

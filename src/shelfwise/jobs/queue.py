@@ -13,9 +13,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from shelfwise.engines.failures import masked
 from shelfwise.errors import InputError, NotFoundError, QueueFullError, excerpt
-from shelfwise.jobs import times
+from shelfwise.jobs.schedules import EXAMPLE, Schedule, cron_of, must_be_zone
 from shelfwise.store import Store
 from shelfwise.store.database import Database, new_id, now
 from shelfwise.store.derived import KINDS
@@ -85,44 +84,6 @@ class Job:
             "progress": {"phase": self.phase, "done": self.done},
             "run_id": self.run_id,
             "error": dict(self.error) if self.error else None,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """An analysis that comes again, by cron, in a time zone."""
-
-    name: str
-    cron: str
-    time_zone: str
-    active: bool
-    last_fired_at: str | None
-    request: Mapping[str, Any]
-
-    @property
-    def next_at(self) -> dt.datetime | None:
-        """When it comes next; None for one that is paused."""
-        if not self.active:
-            return None
-        found: dt.datetime = times.following(self.cron, self.time_zone)
-        return found
-
-    @property
-    def targets(self) -> list[dict[str, Any]]:
-        """Where the report of its runs goes."""
-        return list((self.request.get("deliver") or {}).get("targets", ()))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The schedule as the API shows it."""
-        return {
-            "name": self.name,
-            "cron": self.cron,
-            "time_zone": self.time_zone,
-            "active": self.active,
-            "last_fired_at": self.last_fired_at,
-            "next_at": _text(self.next_at),
-            "request": _masked({n: v for n, v in self.request.items() if n != "deliver"}),
-            "make": (self.request.get("deliver") or {}).get("make"),
         }
 
 
@@ -239,8 +200,11 @@ class Jobs:
         """
         from dbos import error as dbos_errors
 
-        cron = times.cron_of(cron)
-        times.must_be_zone(time_zone)
+        cron = cron_of(cron)
+        must_be_zone(time_zone)
+        request = dict(request)
+        if deliver := request.get("deliver"):
+            request["deliver"] = {**deliver, "schedule": name}
         with complaints(self._database):
             if self._client.get_schedule(name):
                 raise InputError(
@@ -249,11 +213,11 @@ class Jobs:
             try:
                 self._client.create_schedule(
                     schedule_name=name, workflow_name=SCHEDULED, schedule=cron,
-                    context=dict(request), cron_timezone=time_zone, queue_name=QUEUE,
+                    context=request, cron_timezone=time_zone, queue_name=QUEUE,
                 )  # fmt: skip
             except dbos_errors.DBOSException as error:
                 raise InputError(
-                    f"The schedule does not fit: {str(error)[:200]}.", times.EXAMPLE
+                    f"The schedule does not fit: {str(error)[:200]}.", EXAMPLE
                 ) from error
         return self.schedule(name)
 
@@ -348,16 +312,6 @@ class Jobs:
             last_fired_at=found.get("last_fired_at"),
             request=json.loads(context) if isinstance(context, str) else context,
         )
-
-
-def _masked(request: Any) -> Any:
-    """A request without the passwords that places in it may carry."""
-    if not isinstance(request, Mapping):
-        return request
-    return {
-        name: masked(str(value)) if name == "place" else _masked(value)
-        for name, value in request.items()
-    }
 
 
 def serializer() -> Any:

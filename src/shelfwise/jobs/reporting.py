@@ -48,7 +48,6 @@ def prepare(
     store: Store,
     run: Run,
     asked: Mapping[str, Any],
-    schedule: str | None,
     say: Callable[[str], None],
 ) -> None:
     """Make what a report is to have, and write down where it goes.
@@ -65,7 +64,7 @@ def prepare(
         except ShelfwiseError as error:
             lacking.append(f"{kind or 'all tables'}: {error.message}")
     note = f"The report could not have {' '.join(lacking)}" if lacking else None
-    store.deliveries.plan(run.id, asked["targets"], schedule=schedule, note=note)
+    store.deliveries.plan(run.id, asked["targets"], schedule=asked["schedule"], note=note)
 
 
 def _wanted(make: Sequence[Kind] | None) -> Sequence[Kind | None]:

@@ -11,7 +11,6 @@ import contextlib
 import datetime as dt
 import json
 import os
-import re
 import sys
 import threading
 import time
@@ -31,8 +30,6 @@ from shelfwise.sales import from_sales
 from shelfwise.store import Run, Store
 
 REPORT_SECONDS = 0.5
-MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T.*"
-"""How the id of a job ends that time has started."""
 
 
 def done(store: Store, task: dict[str, Any]) -> Run:
@@ -45,15 +42,8 @@ def done(store: Store, task: dict[str, Any]) -> Run:
     else:
         run = store.runs.get()
     if request.get("deliver"):
-        schedule = schedule_of(task["job_id"])
-        reporting.prepare(store, run, request["deliver"], schedule, say)
+        reporting.prepare(store, run, request["deliver"], say)
     return run
-
-
-def schedule_of(job_id: str) -> str | None:
-    """The schedule that has started a job."""
-    found = re.fullmatch(rf"sched-(.*?)-(?:trigger-)?{MOMENT}", job_id)
-    return found[1] if found else None
 
 
 def analyze_request(store: Store, run_id: str, request: dict[str, Any]) -> Run:

@@ -46,7 +46,6 @@ from shelfwise.store.database import new_id, now
 from shelfwise.store.schema import job_progress, workers
 from shelfwise.tracing import tracer
 
-RESTART_SECONDS = 0.5
 BEAT_SECONDS, DEAD_SECONDS = 2.0, 15.0
 """How often a worker says that it is alive, and after what silence others take it for dead."""
 FORGET_SECONDS, FORGET_AT_ONCE = 24 * 60 * 60.0, 500
@@ -175,8 +174,7 @@ class Worker:
         """What became of a job: a run, a problem, or nothing where it ended without a word."""
         environ = self.settings.environment()
         memory = self.settings.job_memory
-        task = {"job_id": job_id, "run_id": run_of(job_id), "request": request,
-                "memory_bytes": memory}  # fmt: skip
+        task = {"run_id": run_of(job_id), "request": request, "memory_bytes": memory}
         outcome: dict[str, Any] = {}
         with self._child(environ) as child:
             assert child.stdin
@@ -397,50 +395,3 @@ def run(
     # Steps that were stopped wait for ever, so that they say nothing; nothing waits for them.
     logging.shutdown()
     os._exit(0)
-
-
-class Supervised:
-    """A worker in a process of its own beside this one, started again when it dies."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._environ = os.environ | settings.environment()
-        self._over = threading.Event()
-        self._process = self._start()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def stop(self, seconds: float) -> None:
-        """End it; what it was doing goes back into the queue."""
-        self._over.set()
-        self._process.terminate()
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._thread.join()
-        if self._process.stdin:
-            self._process.stdin.close()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "shelfwise.cli", "worker", "--with-parent"],
-            stdin=subprocess.PIPE, env=self._environ, start_new_session=True,
-        )  # fmt: skip
-
-    def _watch(self) -> None:
-        wait = RESTART_SECONDS
-        while not self._over.is_set():
-            started = time.monotonic()
-            self._process.wait()
-            if self._over.is_set():
-                return
-            log.warning("the worker ended with %s; it is started again", self._process.returncode)
-            # A worker that dies at once is not started without end at full speed.
-            lived = time.monotonic() - started
-            wait = RESTART_SECONDS if lived > 60 else min(2 * wait, 60.0)
-            if self._over.wait(wait):
-                return
-            if self._process.stdin:
-                self._process.stdin.close()
-            self._process = self._start()

@@ -8,8 +8,9 @@ from msgspec import UNSET
 
 from shelfwise.delivery.targets import Targets
 from shelfwise.errors import InputError
-from shelfwise.jobs.queue import Job, Schedule
+from shelfwise.jobs.queue import Job
 from shelfwise.jobs.reporting import deliver_of
+from shelfwise.jobs.schedules import Schedule
 from shelfwise.service.access import audited
 from shelfwise.service.asking import NewRun, as_request
 from shelfwise.service.contract import (

@@ -1,17 +1,58 @@
-"""When a schedule comes: as cron, or in plain words; and when it comes next."""
+"""Schedules: when one comes, as cron or in plain words, what it does, and when it comes next."""
 
 import datetime as dt
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
 
+from shelfwise.engines.failures import masked
 from shelfwise.errors import InputError, excerpt
 
 DAYS = {"sunday": "0", "monday": "1", "tuesday": "2", "wednesday": "3", "thursday": "4",
         "friday": "5", "saturday": "6", "weekdays": "1-5", "daily": "*"}  # fmt: skip
 """Words for days, as cron has them."""
 EXAMPLE = "For example 'monday 06:00' or cron '0 6 * * 1', time zone Europe/Berlin."
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """An analysis that comes again, by cron, in a time zone."""
+
+    name: str
+    cron: str
+    time_zone: str
+    active: bool
+    last_fired_at: str | None
+    request: Mapping[str, Any]
+
+    @property
+    def next_at(self) -> dt.datetime | None:
+        """When it comes next; None for one that is paused."""
+        if not self.active:
+            return None
+        return following(self.cron, self.time_zone)
+
+    @property
+    def targets(self) -> list[dict[str, Any]]:
+        """Where the report of its runs goes."""
+        return list((self.request.get("deliver") or {}).get("targets", ()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The schedule as the API shows it."""
+        return {
+            "name": self.name,
+            "cron": self.cron,
+            "time_zone": self.time_zone,
+            "active": self.active,
+            "last_fired_at": self.last_fired_at,
+            "next_at": self.next_at.isoformat(timespec="milliseconds") if self.next_at else None,
+            "request": _masked({n: v for n, v in self.request.items() if n != "deliver"}),
+            "make": (self.request.get("deliver") or {}).get("make"),
+        }
 
 
 def cron_of(text: str) -> str:
@@ -49,3 +90,13 @@ def following(cron: str, time_zone: str) -> dt.datetime:
     fires = croniter(cron, dt.datetime.now(ZoneInfo(time_zone)), second_at_beginning=True)
     found: dt.datetime = fires.get_next(dt.datetime)
     return found
+
+
+def _masked(request: Any) -> Any:
+    """A request without the passwords that places in it may carry."""
+    if not isinstance(request, Mapping):
+        return request
+    return {
+        name: masked(str(value)) if name == "place" else _masked(value)
+        for name, value in request.items()
+    }
