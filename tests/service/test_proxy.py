@@ -43,6 +43,7 @@ def nginx(folder: Path, upstream: str) -> Iterator[LiveDoor]:
     port = free_port()
     ours = (PROJECT / "nginx.conf").read_text(encoding="utf-8")
     ours = ours.replace("http://web:8000", upstream).replace("listen 80;", f"listen {port};")
+    ours = ours.replace("/var/log/nginx/", f"{folder}/")
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
     user = "user root;\n" if os.geteuid() == 0 else ""  # Or it could not write to the folder.
@@ -77,6 +78,7 @@ class Proxied:
 
     proxy: LiveDoor
     direct: LiveDoor
+    folder: Path
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +89,7 @@ def shop_behind_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prox
         serving(folder, **DECLARED, **limits) as direct,
         nginx(folder, direct.url) as proxy,
     ):
-        yield Proxied(proxy, direct)
+        yield Proxied(proxy, direct, folder)
 
 
 def open_request(door: LiveDoor, *lines: str) -> socket.socket:
@@ -113,6 +115,18 @@ def test_an_analysis_through_the_proxy_is_that_of_the_service(shop_behind_nginx:
     assert through.ok()["status"] == "success"
     assert len(through.headers["x-request-id"]) == 16
     assert through.headers["server"] == "nginx"
+
+
+def test_its_log_has_paths_and_no_tokens(shop_behind_nginx: Proxied) -> None:
+    proxy = shop_behind_nginx.proxy
+    path = f"/v1/runs/none/products.csv?token={'9' * 10}.setting.{'A' * 43}"
+    assert proxy(path=path, method="GET", headers=HOST).status == 403
+    log, end = shop_behind_nginx.folder / "access.log", time.monotonic() + 20
+    while '"GET /v1/runs/none/products.csv" 403' not in (said := log.read_text()):
+        assert time.monotonic() < end, said
+        time.sleep(0.05)
+    assert "token" not in said
+    assert "A" * 43 not in said
 
 
 def test_bodies_larger_than_what_nginx_takes_by_itself_come_through(

@@ -8,15 +8,17 @@ from pathlib import Path
 from shelfwise.delivery.outcome import NotDelivered
 
 
-def put(folder: Path, files: Sequence[tuple[str, bytes]]) -> None:
+def put(folder: Path, files: Sequence[tuple[str, bytes]], delivery_id: str) -> None:
     """Write files into a folder, which is made if it is not there.
 
-    Each is written beside its name and renamed: who looks sees the whole file or none.
+    Each is written beside its name and renamed: who looks sees the whole file or none. Two
+    deliveries may write the same one at the same time, so drafts are called after theirs; what
+    a try that was killed has left of one, the next try replaces.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files:
-            draft = folder / f".{name}.part"
+            draft = folder / f".{name}.{delivery_id[:8]}.part"
             try:
                 with draft.open("wb") as file:
                     file.write(content)

@@ -86,7 +86,7 @@ def _to_folder(
     store.deliveries.begin(found.id)
     named = [(f"{file_name(run, found)}.{format}", content)
              for format, content in letter.files.items()]  # fmt: skip
-    files.put(Path(found.target["folder"]), named)
+    files.put(Path(found.target["folder"]), named, found.id)
     return None
 
 
