@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 import shelfwise
 from doors import PATH, Answer, ClientDoor, Door
 from kinds import shop
+from shelfwise.service import media
 
 FRAME = pl.DataFrame(shop(40))
 CSV, NDJSON = "text/csv", "application/x-ndjson"
@@ -218,3 +219,23 @@ def test_what_is_too_large_for_its_medium_does_not_become_a_job(
     body = json.dumps([row | {"note": "x" * 40_000} for row in shop(2)]).encode()
     ask(roomy, body, "application/json", "?extra=keep", accept=XLSX).problem(413)
     ask(roomy, bloated(60), PARQUET).problem(413)
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "parquet", "arrow"])
+@pytest.mark.parametrize("limit", [None, 1, 3, 50])
+def test_stretches_of_a_file_are_one_file(kind: str, limit: int | None) -> None:
+    frame = pl.DataFrame({"=id": range(40), "name": ["=1+1", "a"] * 20, "none": [None] * 40})
+    frame = frame.with_columns(pl.col("none").cast(pl.Float64))
+
+    def work(part: pl.LazyFrame) -> pl.LazyFrame:
+        return part.filter(pl.col("=id") % 3 > 0)
+
+    whole, rows = work(frame.lazy()).collect(), media.Stretches(frame.lazy(), work, size=7)
+    found = b"".join(media.write(rows.head(limit) if limit else rows, kind, raw=True))
+    readers = {"csv": pl.read_csv, "ndjson": pl.read_ndjson, "parquet": pl.read_parquet,
+               "arrow": pl.read_ipc_stream}  # fmt: skip
+    read = readers[kind](io.BytesIO(found), **({"schema": whole.schema} if kind == "csv" else {}))  # type: ignore[operator]
+    assert read.to_dicts() == whole.head(limit or 40).to_dicts()
+    none = media.Stretches(frame.lazy(), lambda part: part.filter(pl.col("=id") < 0))
+    assert b"".join(media.write(none, "csv")) == b"'=id,name,none\n"
+    assert pl.read_parquet(b"".join(media.write(none, "parquet"))).schema == frame.schema

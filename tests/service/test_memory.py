@@ -11,11 +11,15 @@ import polars as pl
 import pytest
 from test_v1_runs import get, post
 
+import shelfwise
 from doors import PATH, LiveDoor, catalogue, serving
 from kinds import shop
+from shelfwise.settings import load_settings
 
 CEILINGS = {1_000: 5, 100_000: 60, 1_000_000: 450}
 """Rows of a request -> megabytes that it may take over the idle process."""
+EXPORT = 300
+"""Megabytes that an export of a million products may take over the idle process."""
 pytestmark = pytest.mark.skipif(
     not os.access("/proc/self/clear_refs", os.W_OK),
     reason="needs Linux, whose /proc/PID/status has the peak of a process, and can forget it",
@@ -112,3 +116,35 @@ def test_ten_thousand_requests_leave_nothing_behind(tmp_path: Path) -> None:
         grown = megabytes(door.pid, "VmRSS") - memory
         print(f"{memory:.1f} MB, {grown:+.1f} MB after 8,000 requests more")
         assert grown < 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["csv", "parquet", "arrow", "ndjson"])
+def test_a_million_products_are_exported_in_little_memory(tmp_path: Path, kind: str) -> None:
+    number = pl.int_range(1_000_000, eager=True)
+    frame = pl.select(
+        product_id=number,
+        name=pl.format("A product with quite a long name, number {}", number),
+        category=pl.format("Category {}", number % 50),
+        supplier=pl.format("Supplier number {}", number % 500),
+        price=(number * 37 % 19_999 + 99) / 100,
+        unit_cost=(number * 31 % 9_999 + 9) / 100,
+        units_sold=number * 7 % 1_009,
+        stock=number * 13 % 499,
+    )
+    with shelfwise.Store(load_settings({}, data_dir=tmp_path)) as store:
+        run = store.runs.save(shelfwise.analyze(frame))
+        store.overrides.set(7, "High", "It is new.", run_id=run.id)
+    with serving(tmp_path, SHELFWISE_DATA_DIR=str(tmp_path)) as door:
+        get(door, f"/v1/runs/{run.id}/products.json?limit=1").ok()
+        idle = megabytes(door.pid, "VmRSS")
+        forget_peak(door.pid)
+        connection = http.client.HTTPConnection(*door.address, timeout=300)
+        connection.request("GET", f"/v1/runs/{run.id}/products.{kind}")
+        answer = connection.getresponse()
+        assert answer.status == 200
+        size = sum(len(part) for part in iter(lambda: answer.read(2**20), b""))
+        connection.close()
+        taken = megabytes(door.pid, "VmHWM") - idle
+    print(f"{kind}: {size / 1e6:.0f} MB, {taken:.0f} MB over {idle:.0f} MB")
+    assert taken <= EXPORT

@@ -1,10 +1,11 @@
 """Results to where they go: a file, standard output, a store, or tables of a database."""
 
 import gzip
+import io
 import os
 import shutil
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
@@ -200,3 +201,53 @@ def _write_batches(relation: Any, file: IO[bytes], kind: str, between: str) -> N
                 rows.write_ndjson(file)
             else:
                 rows.write_csv(file, separator=between, include_header=False)
+
+
+class _Taken(io.RawIOBase):
+    """A file of which what was written is taken away again and again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[bytes] = []
+        self._place = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        part = bytes(content)
+        self._parts.append(part)
+        self._place += len(part)
+        return len(part)
+
+    def tell(self) -> int:
+        return self._place
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
+def columnar(parts: Iterable[pl.DataFrame], empty: pl.DataFrame, kind: str) -> Iterator[bytes]:
+    """Parts of a table as one Parquet file or Arrow stream, in pieces; `empty` has its columns.
+
+    Texts are of the kind that every reader knows, not of Arrow's newer views.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    known = pl.CompatLevel.oldest()
+    schema = empty.to_arrow(compat_level=known).schema
+    file = _Taken()
+    writer = (
+        parquet.ParquetWriter(file, schema, compression="zstd")
+        if kind == "parquet"
+        else pa.ipc.new_stream(file, schema)
+    )
+    with writer:
+        for part in parts:
+            if part.height:
+                writer.write_table(part.to_arrow(compat_level=known))
+            yield file.take()
+    yield file.take()

@@ -26,12 +26,13 @@ def rows_of(page: str, text: str) -> dict[str, dict[str, Any]]:
 
 
 def attachment(
-    frame: pl.LazyFrame, run: Run, format: str, options: dict[str, Any], table: str = ""
-) -> Response:
+    rows: pl.LazyFrame | media.Stretches, run: Run, format: str, options: dict[str, Any],
+    table: str = "",
+) -> Response:  # fmt: skip
     """The rows, or the first `limit`, as a file that is called after its run."""
     if options["limit"]:
-        frame = frame.head(options["limit"])
-    written = media.write(frame, format, raw=options["raw"] == "1")
+        rows = rows.head(options["limit"])
+    written = media.write(rows, format, raw=options["raw"] == "1")
     response = Response(written, content_type=media.content_type(format))
     name = "-".join(filter(None, (str(run.as_of), run.id[:12], table)))
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.{format}"'

@@ -1,13 +1,14 @@
 """Tables over HTTP: which media types come in, and how products go out."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
 import polars as pl
 
-from shelfwise.engines.output import tamed
+from shelfwise.engines.output import columnar, tamed
 from shelfwise.errors import MissingExtraError, TooLargeError
 
 JSON = "application/json"
@@ -40,34 +41,71 @@ def content_type(kind: str) -> str:
     return f"{TYPES[kind]}; charset=utf-8" if kind == "csv" else TYPES[kind]
 
 
-def write(frame: pl.LazyFrame | pl.DataFrame, kind: str, *, raw: bool = False) -> Iterator[bytes]:
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """The rows of a file, so many at a time, each stretch worked on alone.
+
+    Polars' own batches hold most of a file in memory: of a million wide products 350 MB.
+    `work` must neither order rows nor look at others than those it gets.
+    """
+
+    rows: pl.LazyFrame
+    work: Callable[[pl.LazyFrame], pl.LazyFrame]
+    limit: int | None = None
+    size: int = PART_ROWS
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        left = self.limit
+        for start in range(0, self.rows.select(pl.len()).collect().item(), self.size):
+            part = self.work(self.rows.slice(start, self.size)).head(left or self.size).collect()
+            yield part
+            if left is not None and (left := left - part.height) <= 0:
+                return
+
+    def head(self, limit: int) -> "Stretches":
+        """The same, up to so many rows."""
+        return replace(self, limit=limit)
+
+    def empty(self) -> pl.DataFrame:
+        """No row, with every column."""
+        return self.work(self.rows.head(0)).collect()
+
+
+Rows = pl.LazyFrame | pl.DataFrame | Stretches
+
+
+def write(rows: Rows, kind: str, *, raw: bool = False) -> Iterator[bytes]:
     """The bytes of a table, part by part where the format allows it.
 
     Text cells of CSV that a spreadsheet would take for formulas get an apostrophe before
     them, unless `raw`. XLSX has texts as texts always. The first part is made at once, so
     that what cannot be written is an error before the answer has begun.
     """
-    parts = _write(frame, kind, raw=raw)
+    parts = _write(rows, kind, raw=raw)
     return itertools.chain([next(parts, b"")], parts)
 
 
-def _write(frame: pl.LazyFrame | pl.DataFrame, kind: str, *, raw: bool) -> Iterator[bytes]:
-    lazy = frame.lazy()
+def _write(rows: Rows, kind: str, *, raw: bool) -> Iterator[bytes]:
     if kind == "csv":
-        yield from _csv(lazy, raw=raw)
+        yield from _csv(rows, raw=raw)
     elif kind == "ndjson":
-        for part in _parts(lazy):
+        for part in _parts(rows):
             yield _bytes(part.write_ndjson)
-    elif kind == "parquet":
-        yield _bytes(lazy.sink_parquet, compression="zstd")
-    elif kind == "arrow":
-        yield _bytes(lazy.collect().write_ipc_stream)
+    elif kind in ("parquet", "arrow"):
+        yield from columnar(_parts(rows), _empty(rows), kind)
     else:
-        yield _xlsx(lazy)
+        yield _xlsx(pl.concat([_empty(rows), *_parts(rows)]))
 
 
-def _parts(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    yield from frame.collect_batches(chunk_size=PART_ROWS, maintain_order=True)
+def _parts(rows: Rows) -> Iterator[pl.DataFrame]:
+    if isinstance(rows, Stretches):
+        yield from rows
+    else:
+        yield from rows.lazy().collect_batches(chunk_size=PART_ROWS, maintain_order=True)
+
+
+def _empty(rows: Rows) -> pl.DataFrame:
+    return rows.empty() if isinstance(rows, Stretches) else rows.lazy().head(0).collect()
 
 
 def _bytes(writer: Any, **options: Any) -> bytes:
@@ -76,23 +114,23 @@ def _bytes(writer: Any, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _csv(frame: pl.LazyFrame, *, raw: bool) -> Iterator[bytes]:
-    if not raw:
-        frame = tamed(frame)
-    yield _bytes(frame.head(0).collect().write_csv)
-    for part in _parts(frame):
+def _csv(rows: Rows, *, raw: bool) -> Iterator[bytes]:
+    def shown(part: pl.DataFrame) -> pl.DataFrame:
+        return part if raw else tamed(part.lazy()).collect()
+
+    yield _bytes(shown(_empty(rows)).write_csv)
+    for part in _parts(rows):
         if part.height:
-            yield _bytes(part.write_csv, include_header=False)
+            yield _bytes(shown(part).write_csv, include_header=False)
 
 
-def _xlsx(frame: pl.LazyFrame) -> bytes:
+def _xlsx(rows: pl.DataFrame) -> bytes:
     try:
         from xlsxwriter import Workbook
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             "Excel needs xlsxwriter.", "pip install 'shelfwise[serve]'"
         ) from error
-    rows = frame.collect()
     if rows.height > SHEET_ROWS:
         raise TooLargeError(
             f"A sheet holds {SHEET_ROWS:,} rows; these are {rows.height:,}.",

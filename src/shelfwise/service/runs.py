@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 
 from shelfwise import answer
 from shelfwise.errors import InputError, NotFoundError, excerpt
-from shelfwise.service import download
+from shelfwise.service import download, media
 from shelfwise.service.access import audited
 from shelfwise.service.contract import (
     BAD_BODY,
@@ -134,6 +134,9 @@ def run_products(run_id: str, format: str) -> Response:
     products = store().runs.products(run)
     if format != "json" or MARK in asked.reads:
         products = overrides.marked(products, run.as_of)
+    if format != "json" and asked.sort is None:
+        stretches = media.Stretches(products, lambda part: select(derived.joined(part), asked))
+        return download.cached(download.attachment(stretches, run, format, options), etag)
     if format != "json" or not asked.reads.isdisjoint(derived.columns):
         products = derived.joined(products)
     if format == "json":
