@@ -70,6 +70,8 @@ def test_numbers_of_the_panels_are_those_of_the_views(reader: Any) -> None:
     assert sum(row[1] for row in asked["scores"]) == count
     assert asked["high"][0][0] == dict(asked["tiers"])["High"]
     assert len(asked["changes"]) == asked["moved"][0][0]
+    # The three runs speak of one day: their revenue must not be added up.
+    assert [row[1] for row in asked["course"]] == [pytest.approx(revenue)]
     best = [row[5] for row in asked["best"]]
     assert best == sorted(best, reverse=True)
 

@@ -44,8 +44,9 @@ class Superset:
         self, method: str, path: str, body: bytes = b"", kind: str = "application/json"
     ) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        sent = {"Content-Type": kind} if body else {}  # It would look for JSON in nothing.
         try:
-            connection.request(method, path, body, {"Content-Type": kind} | self.headers)
+            connection.request(method, path, body, sent | self.headers)
             answer = connection.getresponse()
             content = answer.read()
             for value in answer.headers.get_all("Set-Cookie", []):

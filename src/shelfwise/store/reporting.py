@@ -170,6 +170,8 @@ VIEWS = (
                   "r.tiering ORDER BY r.as_of, r.run_id)"),
             Field("is_latest", "boolean", _IS_LATEST.meaning,
                   sql="row_number() OVER (ORDER BY r.as_of DESC, r.run_id DESC) = 1"),
+            Field("is_last_of_day", "boolean", "Whether no later run speaks of the same day.",
+                  sql="row_number() OVER (PARTITION BY r.as_of ORDER BY r.run_id DESC) = 1"),
         ),
         "FROM {runs} r",
     ),
