@@ -260,6 +260,8 @@ def plain(words: str, most: int = CELL) -> str:
 
 def wide(words: str) -> int:
     """Columns that a text takes; letters of Chinese, Japanese and Korean take two."""
+    if words.isascii():
+        return len(words)
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in words)
 
 

@@ -124,7 +124,16 @@ def _said(report: Report, key: str, found: Listing | None) -> tuple[str, str]:
         return text("book.categories", name=best["category"], share=f.share(best["share"]),
                     money=f.money_short(best["revenue"])), text("book.categories.lead")  # fmt: skip
     section = _section(report, key)
-    return section.finding, " ".join(section.lead)
+    return section.finding, _more(section)
+
+
+def _more(section: Section) -> str:
+    """What a section says beside its finding; where it has nothing to show, also why."""
+    said = list(section.lead)
+    if all(isinstance(block, Notes) for block in section.blocks):
+        said += [part for block in section.blocks if isinstance(block, Notes)
+                 for line in block.lines for part in line]  # fmt: skip
+    return " ".join(part for part in said if part)
 
 
 def _section(report: Report, key: str) -> Section:
@@ -145,7 +154,7 @@ def _overview(book: Book, sheet: Any, report: Report, places: Mapping[str, Place
         below += LOW_ROWS + 1
     findings = _heading(book, sheet, below, text("book.findings"))
     for at, section in enumerate(report.sections, findings):
-        told = " ".join([f"{section.finding}.", *section.lead])
+        told = f"{section.finding}. {_more(section)}"
         _linked(book, sheet, at, told, section.key, places, name=section.name)
     numbers = findings + len(report.sections) + 1
     sheet.set_h_pagebreaks([row + CHART_ROWS + 1, numbers])

@@ -91,8 +91,10 @@ def suppliers(m: Material) -> Section:
     """Whose range earns, what it ties up, and who delivers."""
     f, name, found = m.formats, text("report.suppliers"), m.answers.get("suppliers")
     if found is None or "revenue" not in found.rows.columns or not found.rows.height:
+        told = withheld(found) if found else None
         return Section("suppliers", name, text("report.suppliers.unknown"),
-                       (text("report.suppliers.needs"),))  # fmt: skip
+                       () if told else (text("report.suppliers.needs"),),
+                       (told,) if told else ())  # fmt: skip
     rows = found.rows.sort("revenue", descending=True, nulls_last=True)
     best = rows.row(0, named=True)
     finding = text("report.suppliers.finding", n=rows.height, name=clipped(best["supplier"]),
