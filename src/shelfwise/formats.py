@@ -8,6 +8,8 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from shelfwise.errors import InputError, MissingExtraError, excerpt
@@ -62,8 +64,7 @@ class Formats:
         """A number with exactly so many digits after the point."""
         if value is None or math.isnan(value):
             return NOTHING
-        pattern = "#,##0" + ("." + "0" * digits if digits else "")
-        return str(_babel().format_decimal(round(value, digits) + 0.0, pattern, self.locale))
+        return _signs(self.locale).write(f"{round(value, digits) + 0.0:,.{digits}f}")
 
     def units(self, value: float | None) -> str:
         """Units: whole where they are whole, else with one digit."""
@@ -111,8 +112,10 @@ class Formats:
         """A share of 1 as percent."""
         if value is None or math.isnan(value):
             return NOTHING
-        pattern = "#,##0" + ("." + "0" * digits if digits else "") + "%"
-        return str(_babel().format_percent(value, pattern, self.locale))
+        # As people round it: 57.5% is 58%, though 0.575 * 100 is a little less.
+        percent = round(Decimal(repr(float(value))) * 100, digits) + 0
+        signs = _signs(self.locale)
+        return signs.percent[0] + signs.write(f"{percent:,.{digits}f}") + signs.percent[1]
 
     def change(self, value: float | None, digits: int = 0) -> str:
         """A growth as percent, with its sign."""
@@ -139,20 +142,15 @@ class Formats:
     @property
     def symbol(self) -> str:
         """The sign of the currency; empty without one."""
-        if not self.currency:
-            return ""
-        return str(_babel().get_currency_symbol(self.currency, self.locale))
+        return _currency(self.currency, self.locale)[0]
 
     def _paid(self, shown: str, value: float) -> str:
         """A number with the sign of the currency where the locale puts it."""
         sign = "-" if value < 0 else ""
         if not self.currency:
             return sign + shown
-        after = str(_babel().format_currency(0, self.currency, locale=self.locale))
-        gap = "\u00a0" if "\u00a0" in after else ""
-        if after.startswith(self.symbol):
-            return f"{sign}{self.symbol}{gap}{shown}"
-        return f"{sign}{shown}{gap}{self.symbol}"
+        _, before, after = _currency(self.currency, self.locale)
+        return sign + before + shown + after
 
 
 def _fine(formats: Formats, value: float) -> str:
@@ -197,6 +195,40 @@ def _date(value: dt.date, pattern: str, locale: str) -> str:
     from babel.dates import format_date
 
     return format_date(value, pattern, locale)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signs:
+    """The signs that a locale puts into numbers; asking Babel for each number takes long."""
+
+    minus: str
+    group: str
+    decimal: str
+    percent: tuple[str, str]
+
+    def write(self, plain: str) -> str:
+        """A number that Python has written with commas and a point."""
+        return plain.translate({ord("-"): self.minus, ord(","): self.group, ord("."): self.decimal})
+
+
+@cache
+def _signs(locale: str) -> _Signs:
+    """The signs of a locale, read off numbers that Babel has written."""
+    shown = str(_babel().format_decimal(-1234567.5, "#,##0.0", locale))
+    minus, group, decimal = re.fullmatch(r"(\D*)1(\D*)234\D*567(\D*)5", shown).groups()  # type: ignore[union-attr]  # It is such a number.
+    before, _, after = str(_babel().format_percent(0.5, "#,##0%", locale)).partition("50")
+    return _Signs(minus, group, decimal, (before, after))
+
+
+@cache
+def _currency(currency: str, locale: str) -> tuple[str, str, str]:
+    """The sign of a currency, and what the locale puts before and after an amount of it."""
+    if not currency:
+        return "", "", ""
+    symbol = str(_babel().get_currency_symbol(currency, locale))
+    shown = str(_babel().format_currency(0, currency, locale=locale))
+    gap = "\u00a0" if "\u00a0" in shown else ""
+    return (symbol, symbol + gap, "") if shown.startswith(symbol) else (symbol, "", gap + symbol)
 
 
 def _babel() -> Any:
