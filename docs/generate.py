@@ -42,7 +42,7 @@ WARNINGS = {
     "csv_read_as": "A CSV file is separated by something else than commas, or not in UTF-8.",
     "effective_weights": "A metric moves the score by 0.15 more or less than its weight says.",
     "lines_left_out": "Order lines were not counted; the data-quality report says which.",
-    "no_stock": "No stock column: the stock ratio is withheld, other weights are scaled up.",
+    "no_stock": "No stock column: sell-through is withheld, other weights are scaled up.",
     "outside_fitted_range": "Products lie outside the range that the model was fitted on.",
     "products_set_aside": "Products have no units or revenue left after returns: not scored.",
     "relative_scores": "Fewer than 5 products: scores compare products, so these say little.",

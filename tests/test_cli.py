@@ -266,7 +266,7 @@ def test_a_saved_model_scores_the_same(
 def test_explain_says_why(call: Callable[..., Any], shop: Path) -> None:
     why = analyze(ROWS).explain("007")
     shown = call("explain", shop, "007").stdout
-    for text in ("Product 7", "(007)", f"{why.score:.1f}", why.tier, "Revenue", "Stock ratio"):
+    for text in ("Product 7", "(007)", f"{why.score:.1f}", why.tier, "Revenue", "Sell-through"):
         assert text in shown
     found = json.loads(call("explain", shop, "007", "--json").stdout)
     assert found["product_id"] == "007"

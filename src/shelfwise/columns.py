@@ -50,7 +50,7 @@ COLUMNS = (
            "everything", unit="units", required=True, low=0, high=UNITS,
            aliases=("units", "sold", "qty_sold", "quantity_sold", "quantity", "qty", "sales_units",
                     "sales_qty")),
-    Column("stock", "number", "Units on hand.", "stock ratio", unit="units", required=True,
+    Column("stock", "number", "Units on hand.", "sell-through", unit="units", required=True,
            low=0, high=UNITS,
            aliases=("on_hand", "stock_on_hand", "units_in_stock", "in_stock", "inventory",
                     "quantity_on_hand", "qty_on_hand", "stock_qty", "stock_level")),
@@ -160,7 +160,7 @@ def contract(given: Collection[str], needs: Collection[str], zero_price: str) ->
     """The columns as one analysis wants them, for those that are given.
 
     What the profile needs becomes required. Stock may be absent altogether, and then the
-    stock ratio is withheld. Raises InputError for a required column that is not given.
+    sell-through is withheld. Raises InputError for a required column that is not given.
     """
     absent = [n for n in (*REQUIRED, *sorted(needs)) if n not in given and n != "stock"]
     if absent:

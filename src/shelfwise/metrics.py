@@ -51,7 +51,7 @@ METRICS = (
     ),
     Metric(
         name="stock_ratio",
-        label="Stock ratio",
+        label="Sell-through",
         formulas=("units_sold / (stock + units_sold)",),
         unit="share, 0 to 1",
         meaning="How much of what we had was sold; 0 if nothing was stocked and nothing sold.",

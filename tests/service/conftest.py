@@ -33,6 +33,20 @@ def decided(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def app(tmp_path: Path, decided: Callable[..., Path]) -> Iterator[Flask]:
+    """An application with a run of order lines and what is made of it."""
+    made = app_of(decided(tmp_path))
+    yield made
+    close(made)
+
+
+@pytest.fixture
+def reader(app: Flask) -> FlaskClient:
+    """A browser on that application."""
+    return app.test_client()
+
+
+@pytest.fixture
 def app_with(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
     """Makes an application with a store of the test's own and the settings given."""
     made: list[Flask] = []

@@ -15,7 +15,7 @@ from shelfwise.insights.campaign import ASSOCIATION
 from shelfwise.insights.sections import QUESTIONS
 from shelfwise.service import store
 from shelfwise.service.kept import jobs
-from shelfwise.store.runs import Run
+from shelfwise.store.run import Run
 from shelfwise.texts import text
 
 KEY = "a-key-of-sixteen-letters"

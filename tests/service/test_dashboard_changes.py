@@ -12,7 +12,7 @@ from kinds import shop
 from shelfwise import analyze
 from shelfwise.service import store
 from shelfwise.service.kept import jobs
-from shelfwise.store.runs import Run
+from shelfwise.store.run import Run
 from shelfwise.texts import text
 
 KEY = "a-key-of-sixteen-letters"

@@ -65,7 +65,7 @@ def test_what_is_withheld_is_said(app_with: App) -> None:
     app = app_with()
     rows = [{k: v for k, v in row.items() if k != "stock"} for row in shop(30)]
     store(app).runs.save(analyze(rows))
-    assert text("method.withheld", names="Stock ratio") in page(app.test_client(), "/method")
+    assert text("method.withheld", names="Sell-through") in page(app.test_client(), "/method")
 
 
 def test_a_run_that_is_not_there_is_said(app_with: App) -> None:

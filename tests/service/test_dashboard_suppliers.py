@@ -4,12 +4,11 @@ import csv
 import datetime as dt
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from pages import HOSTILE, app_of, do, heading, page, send, words
 
@@ -34,63 +33,51 @@ def receipts() -> pl.DataFrame:
     ])  # fmt: skip
 
 
-@pytest.fixture
-def app(tmp_path: Path, decided: Callable[..., Path]) -> Iterator[Flask]:
-    made = app_of(decided(tmp_path))
-    yield made
-    close(made)
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
-
-
 def listed(shown: str) -> list[str]:
     return re.findall(r'<th scope="row"><a class="name"[^>]*><bdi>(.*?)</bdi>', shown)
 
 
-def test_what_their_range_earns_and_ties_up(client: FlaskClient) -> None:
-    made = store(client.application).derived.get("latest", "suppliers").scan().collect()
+def test_what_their_range_earns_and_ties_up(reader: FlaskClient) -> None:
+    made = store(reader.application).derived.get("latest", "suppliers").scan().collect()
     best = made.row(0, named=True)
-    shown = page(client, "/suppliers")
+    shown = page(reader, "/suppliers")
     assert heading(shown).startswith(f"{best['supplier']} earns {best['revenue_share']:.0%} of")
     assert listed(shown) == made["supplier"].to_list()
     assert f"{best['score_place_low']} to {best['score_place_high']}" in words(shown)
     for name in ("earns_and_ties_up", "score_by_supplier"):
         assert f'data-chart="{name}"' in shown
-    assert listed(page(client, "/suppliers?sort=supplier")) == ["S0", "S1", "S2", "S3"]
+    assert listed(page(reader, "/suppliers?sort=supplier")) == ["S0", "S1", "S2", "S3"]
 
 
-def test_low_products_are_counted_not_estimated(client: FlaskClient) -> None:
-    products = store(client.application).runs.products().collect()
+def test_low_products_are_counted_not_estimated(reader: FlaskClient) -> None:
+    products = store(reader.application).runs.products().collect()
     by = products.group_by("supplier").agg(
         n=pl.len(), low=(pl.col("performance_tier").cast(pl.String) == "Low").sum()
     )  # fmt: skip
-    shown = words(page(client, "/suppliers"))
+    shown = words(page(reader, "/suppliers"))
     assert by["low"].sum() > 0
     for name, n, low in by.iter_rows():
         assert re.search(rf" {name} {n} .*? {low} of {n} ", shown)
     shares = dict(by.select("supplier", pl.col("low") / pl.col("n")).iter_rows())
-    ordered = listed(page(client, "/suppliers?sort=-low_part"))
+    ordered = listed(page(reader, "/suppliers?sort=-low_part"))
     assert [shares[name] for name in ordered] == sorted(shares.values(), reverse=True)
 
 
-def test_without_receipts_it_says_what_would_tell_how_they_deliver(client: FlaskClient) -> None:
-    shown = words(page(client, "/suppliers?view=delivery"))
+def test_without_receipts_it_says_what_would_tell_how_they_deliver(reader: FlaskClient) -> None:
+    shown = words(page(reader, "/suppliers?view=delivery"))
     assert text("suppliers.no_receipts") in shown
     assert text("withheld.title") in shown
     assert "receipts: supplier, product_id" in shown
 
 
-def test_receipts_are_given_in_a_form_and_tell_who_is_late(client: FlaskClient) -> None:
+def test_receipts_are_given_in_a_form_and_tell_who_is_late(reader: FlaskClient) -> None:
     file = io.BytesIO(receipts().write_csv().encode())
-    answer = send(client, "/work", "/suppliers?view=delivery", make="suppliers", place="suppliers",
+    answer = send(reader, "/work", "/suppliers?view=delivery", make="suppliers", place="suppliers",
                   view="delivery", receipts=(file, "receipts.csv"),
                   **{"policy.otif_target": "0.7"})  # fmt: skip
     assert answer.location.startswith("/suppliers?view=delivery&work=")
-    do(client.application, re.findall(r"work=([^&]+)", answer.location)[0])
-    shown = page(client, "/suppliers?view=delivery")
+    do(reader.application, re.findall(r"work=([^&]+)", answer.location)[0])
+    shown = page(reader, "/suppliers?view=delivery")
     assert "; S0 delivers " in heading(shown)
     assert text("suppliers.renegotiate") in shown
     assert "the target is 70%" in words(shown)
@@ -99,26 +86,26 @@ def test_receipts_are_given_in_a_form_and_tell_who_is_late(client: FlaskClient) 
     assert "19 days" in words(shown)
     assert "120 lines of receipts" in words(shown)
     job = {"make": "suppliers", "place": "suppliers", "view": "delivery", "keep.receipts": "1"}
-    assert send(client, "/work", "/suppliers", **job).status_code == 422  # Nobody has ended it.
+    assert send(reader, "/work", "/suppliers", **job).status_code == 422  # Nobody has ended it.
     assert text("file.keep") in shown
 
 
-def test_dependency_has_the_categories(client: FlaskClient) -> None:
-    shown = words(page(client, "/suppliers?view=dependency"))
+def test_dependency_has_the_categories(reader: FlaskClient) -> None:
+    shown = words(page(reader, "/suppliers?view=dependency"))
     assert "suppliers of equal size" in shown
     for name in ("Up", "Down", "Level"):
         assert name in shown
 
 
-def test_all_of_them_are_a_file(client: FlaskClient) -> None:
-    with client.get("/suppliers.csv") as answer:
+def test_all_of_them_are_a_file(reader: FlaskClient) -> None:
+    with reader.get("/suppliers.csv") as answer:
         rows = list(csv.DictReader(io.StringIO(answer.get_data(as_text=True))))
     assert {row["supplier"] for row in rows} == {"S0", "S1", "S2", "S3"}
 
 
 @pytest.mark.parametrize("path", ["view=all", "sort=nope", "view=delivery&sort=revenue", "after=x"])
-def test_what_does_not_fit_is_a_page_that_says_so(client: FlaskClient, path: str) -> None:
-    assert text("error.home") in page(client, f"/suppliers?{path}", 422)
+def test_what_does_not_fit_is_a_page_that_says_so(reader: FlaskClient, path: str) -> None:
+    assert text("error.home") in page(reader, f"/suppliers?{path}", 422)
 
 
 def test_many_suppliers_are_pages(tmp_path: Path) -> None:
@@ -126,9 +113,9 @@ def test_many_suppliers_are_pages(tmp_path: Path) -> None:
     rows = [row | {"supplier": f"S{n:03}"} for n, row in enumerate(shop(120))]
     run = store(app).runs.save(analyze(rows, period=28))
     store(app).derived.make(run, "suppliers")
-    client, path, seen = app.test_client(), "/suppliers?sort=supplier", []
+    reader, path, seen = app.test_client(), "/suppliers?sort=supplier", []
     while path:
-        shown = page(client, path)
+        shown = page(reader, path)
         seen += listed(shown)
         following = re.findall(r'rel="next" href="([^"]*)"', shown)
         path = following[0].replace("&amp;", "&") if following else ""

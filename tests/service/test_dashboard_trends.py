@@ -1,11 +1,10 @@
 """The page of trends: what rises and falls, how sure that is, shifts, categories."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from pages import HOSTILE, app_of, do, heading, page, send, with_lines, words
 
@@ -20,25 +19,13 @@ from shelfwise.texts import TEXTS, text
 VIEWS = ("confirmed", "indicative", "shifts", "categories")
 
 
-@pytest.fixture
-def app(tmp_path: Path, decided: Callable[..., Path]) -> Iterator[Flask]:
-    made = app_of(decided(tmp_path))
-    yield made
-    close(made)
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
-
-
 def listed(shown: str) -> list[str]:
     return re.findall(r'class="what"><a class="name" href="/product\?id=([^"&]*)', shown)
 
 
-def test_confirmed_trends_have_their_growth_and_interval(client: FlaskClient) -> None:
-    shown = page(client, "/trends")
-    made = store(client.application).derived.get("latest", "trends").scan().collect()
+def test_confirmed_trends_have_their_growth_and_interval(reader: FlaskClient) -> None:
+    shown = page(reader, "/trends")
+    made = store(reader.application).derived.get("latest", "trends").scan().collect()
     rising, falling = (made.filter(trend=name) for name in ("rising", "falling"))
     assert rising.height
     assert falling.height
@@ -51,67 +38,67 @@ def test_confirmed_trends_have_their_growth_and_interval(client: FlaskClient) ->
     assert f"{best['name']} grows most, +{best['growth']:.0%} a year" in words(shown)
 
 
-def test_trends_are_filtered_and_sorted(client: FlaskClient) -> None:
-    falling = page(client, "/trends?trend=falling&sort=name")
+def test_trends_are_filtered_and_sorted(reader: FlaskClient) -> None:
+    falling = page(reader, "/trends?trend=falling&sort=name")
     assert listed(falling) == sorted(listed(falling))
     assert text("trend.rising") not in re.findall(r"<tbody>.*?</tbody>", falling, re.S)[-1]
-    assert listed(page(client, "/trends?category=Down")) == listed(
-        page(client, "/trends?trend=falling")
+    assert listed(page(reader, "/trends?category=Down")) == listed(
+        page(reader, "/trends?trend=falling")
     )
-    assert text("products.none") in page(client, "/trends?category=Nothing")
+    assert text("products.none") in page(reader, "/trends?category=Nothing")
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_label_is_a_word(client: FlaskClient, view: str) -> None:
-    shown = words(page(client, f"/trends?view={view}"))
+def test_every_label_is_a_word(reader: FlaskClient, view: str) -> None:
+    shown = words(page(reader, f"/trends?view={view}"))
     assert "None" not in shown
     assert "_" not in shown.replace("product_id", "")
     for name in TRENDS:
         assert TEXTS[f"trend.{name}"] in shown
 
 
-def test_categories_have_trends_of_their_own(client: FlaskClient) -> None:
-    shown = page(client, "/trends?view=categories")
+def test_categories_have_trends_of_their_own(reader: FlaskClient) -> None:
+    shown = page(reader, "/trends?view=categories")
     assert re.findall(r'category=(\w+)"><bdi>', shown)[0] == "Up"
     assert 'data-chart="growth_by_category"' in shown
 
 
-def test_a_list_with_nothing_says_so(client: FlaskClient) -> None:
-    made = store(client.application).derived.get("latest", "trends").scan().collect()
+def test_a_list_with_nothing_says_so(reader: FlaskClient) -> None:
+    made = store(reader.application).derived.get("latest", "trends").scan().collect()
     assert made["shift"].null_count() == made.height
-    assert text("trends.nothing.shifts") in page(client, "/trends?view=shifts")
+    assert text("trends.nothing.shifts") in page(reader, "/trends?view=shifts")
 
 
 @pytest.mark.parametrize("path", ["view=all", "trend=up", "sort=nope", "after=-1"])
-def test_what_does_not_fit_is_a_page_that_says_so(client: FlaskClient, path: str) -> None:
-    assert text("error.home") in page(client, f"/trends?{path}", 422)
+def test_what_does_not_fit_is_a_page_that_says_so(reader: FlaskClient, path: str) -> None:
+    assert text("error.home") in page(reader, f"/trends?{path}", 422)
 
 
-def test_the_products_are_filtered_by_words_too(client: FlaskClient) -> None:
-    assert f">{text('trend.rising')}</option>" in page(client, "/products")
+def test_the_products_are_filtered_by_words_too(reader: FlaskClient) -> None:
+    assert f">{text('trend.rising')}</option>" in page(reader, "/products")
 
 
 def test_a_run_without_order_lines_says_what_it_needs(tmp_path: Path) -> None:
     app = app_of(tmp_path)
     store(app).runs.save(analyze(shop(20), period=28))
-    client = app.test_client()
-    shown = page(client, "/trends")
+    reader = app.test_client()
+    shown = page(reader, "/trends")
     assert text("make.lines") in words(shown)
     assert text("working.go") not in shown
     asked = {"make": "trends", "place": "trends"}
-    assert send(client, "/work", "/products", **asked).status_code == 422
+    assert send(reader, "/work", "/products", **asked).status_code == 422
     close(app)
 
 
 def test_trends_are_worked_out_when_somebody_asks(tmp_path: Path) -> None:
     app = app_of(tmp_path)
     with_lines(app)
-    client = app.test_client()
-    assert heading(page(client, "/trends")) == "Find out what rises and what falls"
-    answer = send(client, "/work", "/trends", make="trends", place="trends", view="shifts")
+    reader = app.test_client()
+    assert heading(page(reader, "/trends")) == "Find out what rises and what falls"
+    answer = send(reader, "/work", "/trends", make="trends", place="trends", view="shifts")
     assert answer.location.startswith("/trends?view=shifts&work=")
     do(app, re.findall(r"work=([^&]+)", answer.location)[0])
-    assert "confirmed" in heading(page(client, "/trends"))
+    assert "confirmed" in heading(page(reader, "/trends"))
     close(app)
 
 
@@ -126,8 +113,8 @@ def test_hostile_names_stay_text(tmp_path: Path, view: str, decided: Callable[..
 
 
 @pytest.mark.parametrize("shifts", [0, 2])
-def test_no_recent_shift_is_not_called_unusual(client: FlaskClient, shifts: int) -> None:
-    app = client.application
+def test_no_recent_shift_is_not_called_unusual(reader: FlaskClient, shifts: int) -> None:
+    app = reader.application
     with app.test_request_context("/trends"):
         tiles = _tiles(seen(), {}, shifts)
     note = next(one["note"] for one in tiles if one["label"] == text("trends.view.shifts"))

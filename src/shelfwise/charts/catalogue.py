@@ -14,6 +14,10 @@ from shelfwise.texts import text
 
 CURVE_POINTS = 200
 BINS = 50
+NARROW = 50.0
+"""Points within which scores lie close together."""
+WIDTHS = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""How wide the bins of scores may be."""
 MAP_ROWS, MAP_COLUMNS = 24, 30
 CIRCLES = 60
 LISTED = 12
@@ -132,23 +136,32 @@ def scores(products: pl.DataFrame, formats: Formats | None = None) -> Chart:
     formats = formats or Formats()
     score = products["performance_score"].to_numpy()
     tiers = products["performance_tier"].to_numpy()
-    width = 100 / BINS
-    place = np.minimum((score / width).astype(int).clip(0), BINS - 1)
+    start, end, width = score_axis(score)
+    bins = round((end - start) / width)
+    # Those beyond the axis are counted in one bin on either side, which the table has.
+    place = np.floor((score - start) / width + 1e-9).astype(int)
+    place = np.where(score <= end, np.minimum(place, bins - 1), bins).clip(-1)
+    edges = [0.0, *(round(start + width * n, 6) for n in range(bins + 1)), 100.0]
     rows = [
-        (tier, int(b) * width, (int(b) + 1) * width, int(count))
+        (tier, edges[b + 1], edges[b + 2], int(count))
         for tier in TIERS
         for b, count in zip(*np.unique(place[tiers == tier], return_counts=True), strict=True)
     ]
     binned = pl.DataFrame(rows, schema=["tier", "from", "to", "products"], orient="row")
+    beyond = int(((place < 0) | (place == bins)).sum())
     high, low = score[tiers == "High"], score[tiers == "Low"]
+    part = end - start < 100
+    axis = text("chart.scores.x.part", low=formats.units(start), high=formats.units(end)) if part \
+        else text("chart.scores.x")  # fmt: skip
     drawn = spec(
         260,
-        data=data(binned.with_columns(stacking("tier"))),
+        data=data(binned.filter(pl.col("from") >= start, pl.col("to") <= end)
+                  .with_columns(stacking("tier"))),
         mark={"type": "bar", "binSpacing": 1},
         encoding={
             "x": {"field": "from", "type": "quantitative", "bin": {"binned": True, "step": width},
-                  "title": text("chart.scores.x"), "axis": {"grid": False, "tickCount": 5},
-                  "scale": {"domain": [0, 100]}},
+                  "title": axis, "axis": {"grid": False, "tickCount": 5},
+                  "scale": {"domain": [start, end], "zero": False, "nice": False}},
             "x2": {"field": "to"},
             "y": {"field": "products", "type": "quantitative", "title": heading("products"),
                   "stack": True, "axis": {"format": "~s", "tickCount": 5, "tickMinStep": 1}},
@@ -161,14 +174,18 @@ def scores(products: pl.DataFrame, formats: Formats | None = None) -> Chart:
         },
     )  # fmt: skip
     told = [text("chart.scores.told", middle=formats.number(float(np.median(score))))]
-    if len(high):
+    # Where tiers are clusters, or set by hand, no score need part them.
+    if len(high) and high.min() >= score[tiers != "High"].max(initial=-np.inf):
         told.append(text("chart.scores.high", score=formats.number(float(high.min()))))
-    if len(low):
+    if len(low) and low.max() <= score[tiers != "Low"].min(initial=np.inf):
         told.append(text("chart.scores.low", score=formats.number(float(low.max()))))
     shown = binned.select(
         pl.col("tier").alias(heading("tier")), pl.col("from").alias(heading("score_from")),
         pl.col("to").alias(heading("to")), pl.col("products").alias(heading("products")),
     )  # fmt: skip
+    if beyond:
+        told.append(text("chart.scores.beyond", n=beyond, low=formats.units(start),
+                         high=formats.units(end)))  # fmt: skip
     by_fifths = abs(len(high) / max(len(score), 1) - 0.2) < 0.02
     return Chart(
         "scores",
@@ -179,6 +196,26 @@ def scores(products: pl.DataFrame, formats: Formats | None = None) -> Chart:
         shown,
         ("text", "number", "number", "count"),
     )
+
+
+def score_axis(score: np.ndarray) -> tuple[float, float, float]:
+    """Where an axis of scores begins and ends, and how wide its bins are.
+
+    Scores that lie close together, all or the middle 98% of them, have an axis of their own.
+
+    >>> score_axis(np.array([0.0, 44.0, 97.5]))
+    (0.0, 100.0, 2.0)
+    >>> score_axis(np.array([11.2, 14.0, 22.9]))
+    (10.0, 25.0, 0.5)
+    """
+    for outside in (0.0, 0.01):
+        low, high = np.quantile(score, [outside, 1 - outside]) if len(score) else (0.0, 100.0)
+        if high - low <= NARROW:
+            width = next(width for width in WIDTHS if high - low <= width * BINS)
+            step = 5 * width
+            start = max(0.0, float(np.floor(low / step)) * step)
+            return start, min(100.0, max(float(np.ceil(high / step)) * step, start + step)), width
+    return 0.0, 100.0, 100 / BINS
 
 
 def portfolio_map(

@@ -11,6 +11,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from shelfwise.errors import ShelfwiseError
+from shelfwise.metrics import METRIC
 
 out = Console()
 err = Console(stderr=True)
@@ -136,7 +137,8 @@ def _rows(shown: Any, total: int) -> Grid:
     """Products as a table, of `total` in all."""
     caption = None if total <= len(shown) else f"best {len(shown)} of {total:,}; -o writes them all"
     grid = Grid(caption=caption, expand=True)
-    for name in ("Rank", "Product", "Revenue", "Stock ratio", "Score", "Tier", "Flags"):
+    metrics = (METRIC["revenue"].label, METRIC["stock_ratio"].label)
+    for name in ("Rank", "Product", *metrics, "Score", "Tier", "Flags"):
         left = name in ("Product", "Tier", "Flags")
         # A name is cut at the edge; numbers never are.
         width: dict[str, Any] = {"ratio": 1} if name == "Product" else {}

@@ -1,5 +1,6 @@
 """What is proposed for the stock, as people have answered it: figures and lists for any surface."""
 
+import datetime as dt
 from typing import Any
 
 import polars as pl
@@ -9,24 +10,34 @@ UNANSWERED = {"verdict": pl.String, "verdict_amount": pl.Float64}
 
 
 def proposed(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Rows of the inventory with the quantity and cost that people's answers leave, and weeks.
+    """Rows of the inventory as `as_answered`, with the weeks that the stock lasts."""
+    return as_answered(rows).with_columns(weeks=pl.col("days_of_supply") / 7)
 
-    `quantity` is what somebody has accepted instead of `amount`; `cost` follows it; `weeks` is
-    how long the stock lasts. Rows of an analysis that nobody could answer yet are taken too.
+
+def as_answered(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows of a proposal with the quantity and cost that people's answers leave.
+
+    `quantity` is what somebody has accepted instead of `amount`; `cost` follows it. Rows of
+    an analysis that nobody could answer yet are taken too.
     """
     there = rows.collect_schema().names()
     absent = [pl.lit(None, kind).alias(n) for n, kind in UNANSWERED.items() if n not in there]
     quantity = pl.coalesce("verdict_amount", "amount")
     return rows.with_columns(absent).with_columns(
-        quantity=quantity,
-        cost=pl.col("order_money") * (quantity / pl.col("amount")),
-        weeks=pl.col("days_of_supply") / 7,
+        quantity=quantity, cost=pl.col("order_money") * (quantity / pl.col("amount"))
     )
 
 
 def left(action: str) -> pl.Expr:
     """The rows of an action that nobody has dismissed."""
     return (pl.col("action") == action) & (pl.col("verdict").ne_missing("dismissed"))
+
+
+def next_order(rows: pl.LazyFrame, day: dt.date) -> dict[str, Any] | None:
+    """The product that is to be ordered first after a day: name and order_by."""
+    later = rows.filter(pl.col("order_by") > day).select("name", "order_by")
+    found = later.sort("order_by", "name").head(1).collect()
+    return found.row(0, named=True) if found.height else None
 
 
 def figures(rows: pl.LazyFrame) -> dict[str, Any]:

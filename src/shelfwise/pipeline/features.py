@@ -11,10 +11,10 @@ from shelfwise.pipeline.table import Table
 from shelfwise.profile import Profile
 
 FLAGS = {
-    "sold_out": "Nothing left in stock: the stock ratio is 1 for that reason alone.",
+    "sold_out": "Nothing left in stock: sell-through is 1 for that reason alone.",
     "no_sales": "No unit sold in the period.",
     "net_negative": "Returns outweigh sales: revenue is below 0.",
-    "never_stocked": "Neither stock nor sales: the stock ratio is set to 0.",
+    "never_stocked": "Neither stock nor sales: sell-through is set to 0.",
     "oversold": "Stock was below 0 and was set to 0.",
     "zero_price": "The price is 0: units / price takes the smallest value present.",
 }

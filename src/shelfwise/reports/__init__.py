@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shelfwise.analysis import Analysis
     from shelfwise.formats import Formats
     from shelfwise.store import Store
-    from shelfwise.store.runs import Run
+    from shelfwise.store.run import Run
 
 __all__ = ["FORMATS", "Material", "Report", "digest", "of_run", "prepare", "render", "report"]
 

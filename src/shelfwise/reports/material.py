@@ -19,7 +19,7 @@ from shelfwise.notices import Notice
 if TYPE_CHECKING:
     from shelfwise.store import Store
     from shelfwise.store.derived import Derived
-    from shelfwise.store.runs import Run
+    from shelfwise.store.run import Run
 
 ANSWERED = ("inventory", "suppliers", "changes")
 """The questions whose answers a report has, beside trends."""

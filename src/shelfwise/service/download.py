@@ -9,7 +9,7 @@ from flask import Response, request
 from shelfwise import __version__
 from shelfwise.service import media
 from shelfwise.service.contract import ref
-from shelfwise.store.runs import Run
+from shelfwise.store.run import Run
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 ERRORS = {

@@ -27,7 +27,7 @@ from shelfwise.service.kept import store
 from shelfwise.service.parameters import PAGE, PRODUCTS, ROWS
 from shelfwise.store.derived import Beside
 from shelfwise.store.query import FILTERS, MARK, Query, page, select
-from shelfwise.store.runs import Run
+from shelfwise.store.run import Run
 
 api = Blueprint("runs", __name__)
 NO_RUN = {"404": "There is no such run."} | STORE_ERRORS

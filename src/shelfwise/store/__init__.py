@@ -18,7 +18,8 @@ try:
     from shelfwise.store.opinions import ANSWER, Decision, Decisions, Override, Overrides
     from shelfwise.store.published import Publication, Published
     from shelfwise.store.results import Results
-    from shelfwise.store.runs import Run, Runs
+    from shelfwise.store.run import Run
+    from shelfwise.store.runs import Runs
     from shelfwise.store.uploads import Uploads
 except ModuleNotFoundError as error:
     raise MissingExtraError(

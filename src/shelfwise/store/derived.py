@@ -25,7 +25,8 @@ from shelfwise.sales.forecasting import HORIZON
 from shelfwise.sales.weeks import Weekly, weekly
 from shelfwise.store.database import Database, now
 from shelfwise.store.results import Results
-from shelfwise.store.runs import LATEST, WEEKS, Run, Runs
+from shelfwise.store.run import Run
+from shelfwise.store.runs import LATEST, WEEKS, Runs
 from shelfwise.store.schema import derived_tables, runs
 
 Kind = Literal[

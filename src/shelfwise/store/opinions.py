@@ -21,7 +21,8 @@ from shelfwise.insights.decisions import ACTIONS, Quantity
 from shelfwise.model import TIERS
 from shelfwise.store.database import Database, new_id, now
 from shelfwise.store.query import MARK, value_of_product
-from shelfwise.store.runs import Run, Runs
+from shelfwise.store.run import Run
+from shelfwise.store.runs import Runs
 from shelfwise.store.schema import REASON_LETTERS, decisions, runs, tier_overrides
 
 VERDICTS = ("accepted", "dismissed")

@@ -4,7 +4,6 @@ import datetime as dt
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,14 +22,13 @@ from shelfwise.errors import (
     StoreError,
     excerpt,
 )
-from shelfwise.model import Model
-from shelfwise.notices import Notice
 from shelfwise.sales import Sold
 from shelfwise.sales.weeks import Weekly, weekly
 from shelfwise.store.database import Database, new_id, now
 from shelfwise.store.history import History
 from shelfwise.store.query import Query, select
 from shelfwise.store.results import Artifact, Results
+from shelfwise.store.run import Run, run_of
 from shelfwise.store.schema import derived_tables, published_products, published_runs, runs
 
 log = logging.getLogger("shelfwise.store")
@@ -38,50 +36,6 @@ LATEST = "latest"
 WEEKS = "weeks"
 """What the table of a run's weekly sums is called among those derived from it."""
 MAX_LABEL, MAX_SOURCE = 200, 300
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One analysis that is kept; times are UTC, `as_of` is the day that it speaks of."""
-
-    id: str
-    created_at: dt.datetime
-    as_of: dt.date
-    label: str | None
-    source: str
-    origin: str
-    pinned: bool
-    profile: str
-    tiering: str
-    group_by: str | None
-    fitted: bool
-    products: int
-    summary: Mapping[str, Any]
-    warnings: tuple[Notice, ...]
-    quality: Mapping[str, Any] | None
-    model: Model
-    results: str
-    rejected: str | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The run as the API shows it."""
-        return {
-            "id": self.id,
-            "created_at": self.created_at.isoformat(timespec="milliseconds"),
-            "as_of": self.as_of.isoformat(),
-            "label": self.label,
-            "source": self.source,
-            "origin": self.origin,
-            "pinned": self.pinned,
-            "profile": self.profile,
-            "tiering": self.tiering,
-            "group_by": self.group_by,
-            "products": self.products,
-            "summary": dict(self.summary),
-            "warnings": [w.to_dict() for w in self.warnings],
-            "quality": self.quality,
-            "model": self.model.to_dict(),
-        }
 
 
 class _Weeks(NamedTuple):
@@ -195,7 +149,7 @@ class Runs:
         if after:
             wanted = wanted.where(runs.c.id < after)
         with self._database.read() as connection:
-            found = [_run(row) for row in connection.execute(wanted).mappings()]
+            found = [run_of(row) for row in connection.execute(wanted).mappings()]
         return found[:limit], found[limit - 1].id if len(found) > limit else None
 
     def alike(self, run: Run) -> set[str]:
@@ -342,7 +296,7 @@ class Runs:
             wanted = sa.select(runs).order_by(runs.c.id.desc()).limit(1)
         with self._database.read() as connection:
             row = connection.execute(wanted).mappings().first()
-        return _run(row) if row else None
+        return run_of(row) if row else None
 
     def _delete(self, ids: list[str], *, published: bool = False) -> int:
         """Rows first, then files: a crash between leaves files that nobody names.
@@ -386,12 +340,6 @@ def _weeks_of(sold: Sold | None) -> _Weeks | None:
         return None
     about = {"first": sums.first.isoformat(), "weeks": sums.weeks}
     return _Weeks(lambda path: parquet.write_weeks(sums.frame, path), about)
-
-
-def _run(row: Mapping[Any, Any]) -> Run:
-    values = {name: row[name] for name in Run.__dataclass_fields__ if name != "model"}
-    values["warnings"] = tuple(Notice(**notice) for notice in row["warnings"])
-    return Run(**values, model=Model.from_parameters(row["parameters"]))
 
 
 def _last_day(analysis: Analysis) -> dt.date | None:

@@ -7,6 +7,7 @@ in; a `|` parts the text for one from that for another number, which is chosen b
 from typing import Any
 from unicodedata import bidirectional
 
+from shelfwise.metrics import METRIC
 from shelfwise.texts import (
     campaigns,
     changes,
@@ -39,6 +40,15 @@ SUBJECTS = (
     sharing,
 )
 TEXTS: dict[str, str] = {key: told for subject in SUBJECTS for key, told in subject.TEXTS.items()}
+
+
+def column(name: str, place: str = "col") -> str:
+    """What a column is called in one place; a metric has its one name from METRICS.
+
+    >>> column("stock_ratio"), column("price")
+    ('Sell-through', 'Price')
+    """
+    return METRIC[name].label if name in METRIC else text(f"{place}.{name}")
 
 
 def text(key: str, **values: Any) -> str:

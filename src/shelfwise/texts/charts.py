@@ -39,6 +39,9 @@ TEXTS: dict[str, str] = {
     "chart.scores.meaning.quota": "How many products score how much; the best fifth are High, the "
     "last fifth Low.",
     "chart.scores.x": "Performance score, 0 to 100",
+    "chart.scores.x.part": "Performance score, here {low} to {high} of 0 to 100",
+    "chart.scores.beyond": "{n} product lies outside of {low} to {high} and is not drawn|"
+    "{n} products lie outside of {low} to {high} and are not drawn",
     "chart.scores.told": "The middle product scores {middle} of 100",
     "chart.scores.high": "High begins at {score}",
     "chart.scores.low": "Low ends at {score}",

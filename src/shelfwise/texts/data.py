@@ -86,7 +86,7 @@ TEXTS: dict[str, str] = {
     "upload.mapping.more": "{n} more column, which is not used.|{n} more columns, which keep what "
     "their names say.",
     "upload.mapping.required": "* is needed; of order lines one of unit_price and line_total. "
-    "Without stock the stock ratio is withheld.",
+    "Without stock sell-through is withheld.",
     "upload.look": "Look again",
     "upload.checked": "What the check found",
     "upload.checked.all": "In the only row of the file.|In all {n} rows of the file.",
@@ -136,7 +136,7 @@ TEXTS: dict[str, str] = {
     "upload.catalog": "Catalogue (optional file)",
     "upload.stock": "Stock on hand (optional file)",
     "upload.beside": "A catalogue has product_id, name, price, unit_cost, category and so on; a "
-    "stock file product_id and stock. Without stock the stock ratio is withheld.",
+    "stock file product_id and stock. Without stock sell-through is withheld.",
     "upload.label": "Name of the run (optional)",
     "upload.label.hint": "Spring 2026",
     "upload.more": "More settings",

@@ -4,7 +4,9 @@ TEXTS: dict[str, str] = {
     "inventory.title.reorder": "{n} product to reorder now|{n} products to reorder now",
     "inventory.title.clear": "{money} is stuck in {n} to clear out|{money} is stuck in {n} to "
     "clear out",
-    "inventory.title.nothing": "Nothing to reorder, and nothing to clear out",
+    "inventory.title.next": "Nothing to reorder now, next is {name} by {day}",
+    "inventory.title.later": "Nothing to reorder now",
+    "inventory.title.none_to_clear": "nothing to clear out",
     "inventory.nothing.reorder": "Nothing has to be reordered now.",
     "inventory.nothing.clear": "Nothing has to be cleared out.",
     "inventory.views": "Lists of the inventory",

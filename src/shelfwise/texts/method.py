@@ -51,7 +51,7 @@ TEXTS: dict[str, str] = {
     "time.",
     "method.limit.period": "It speaks of one period. A product that is new in it had less time to "
     "sell.",
-    "method.limit.stock": "The stock ratio takes the stock of one day. What was sold out looks "
+    "method.limit.stock": "Sell-through takes the stock of one day. What was sold out looks "
     "better than it could have been.",
     "method.limit.cause": "It says what is so, not why. It knows nothing of customers, rivals or "
     "what is in fashion.",

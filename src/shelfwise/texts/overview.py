@@ -24,6 +24,7 @@ TEXTS: dict[str, str] = {
     "kpi.clear": "To clear out",
     "kpi.clear.note": "{money} tied up",
     "kpi.score": "Mean score",
+    "kpi.score.note.clusters": "tiers follow clusters, no score parts them",
     "kpi.score.note": "High from {high}, Low to {low}",
     "overview.reorder.title": "Reorder first",
     "overview.reorder.meaning": "By the money that running out would cost.",

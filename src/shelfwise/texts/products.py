@@ -3,6 +3,7 @@
 TEXTS: dict[str, str] = {
     # Columns and values.
     "col.product": "Product",
+    "col.name": "Product",
     "col.product_id": "Number",
     "col.category": "Category",
     "col.supplier": "Supplier",
@@ -10,8 +11,6 @@ TEXTS: dict[str, str] = {
     "col.price": "Price",
     "col.units_sold": "Sold",
     "col.stock": "Stock",
-    "col.revenue": "Revenue",
-    "col.stock_ratio": "Sell-through",
     "col.performance_score": "Score",
     "col.performance_tier": "Tier",
     "col.rank": "Rank",

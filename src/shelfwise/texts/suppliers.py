@@ -34,7 +34,6 @@ TEXTS: dict[str, str] = {
     "suppliers.count": "{n} supplier|{n} suppliers",
     "suppliers.col.supplier": "Supplier",
     "suppliers.col.products": "Products",
-    "suppliers.col.revenue": "Revenue",
     "suppliers.col.revenue_share": "Share",
     "suppliers.col.margin": "Margin",
     "suppliers.col.score": "Score",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from shelfwise import charts
-from shelfwise.insights.proposals import left
+from shelfwise.insights.proposals import left, next_order
 from shelfwise.reports.material import Material
 from shelfwise.reports.report import PROSE, Block, Column, Grid, Section, clipped, grid
 from shelfwise.reports.sections.common import (
@@ -144,13 +144,11 @@ def _most(
 
 def _next_order(m: Material, rows: pl.LazyFrame) -> tuple[str, ...]:
     """The next product to order, where nothing has to be ordered now."""
-    coming = rows.filter(pl.col("order_by") > m.as_of).sort("order_by", "name").head(1).collect()
-    return tuple(
-        text(
-            "report.reorder.next", name=clipped(row["name"]), day=m.formats.weekday(row["order_by"])
-        )
-        for row in coming.iter_rows(named=True)
-    )  # fmt: skip
+    row = next_order(rows, m.as_of)
+    if row is None:
+        return ()
+    day = m.formats.weekday(row["order_by"])
+    return (text("report.reorder.next", name=clipped(row["name"]), day=day),)
 
 
 def _to_do(m: Material, rows: pl.DataFrame) -> Grid | None:

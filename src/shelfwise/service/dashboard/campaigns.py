@@ -18,7 +18,7 @@ from shelfwise.service.dashboard.page import Seen, bound, one_of, screen, seen, 
 from shelfwise.service.dashboard.working import begin, working
 from shelfwise.service.kept import store
 from shelfwise.store.derived import Derived
-from shelfwise.store.runs import Run
+from shelfwise.store.run import Run
 from shelfwise.texts import TEXTS, text
 
 PLAN = "plan"

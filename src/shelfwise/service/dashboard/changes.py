@@ -26,7 +26,7 @@ from shelfwise.service.dashboard.page import (
 from shelfwise.service.dashboard.working import begin, working
 from shelfwise.service.kept import store
 from shelfwise.store.derived import Derived
-from shelfwise.store.runs import Run
+from shelfwise.store.run import Run
 from shelfwise.texts import text
 
 LISTED, MOVED, CATEGORIES = 50, 12, 40

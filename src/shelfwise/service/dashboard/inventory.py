@@ -10,6 +10,7 @@ from werkzeug.datastructures import FileStorage
 
 from shelfwise import charts
 from shelfwise.errors import InputError, excerpt
+from shelfwise.insights.proposals import as_answered, figures, left, next_order, proposed
 from shelfwise.service import download
 from shelfwise.service.access import audited
 from shelfwise.service.dashboard.page import (
@@ -62,11 +63,11 @@ def inventory() -> Any:
     if view == "orders" and (waiting := working("inventory", "orders", needed=False, view=view)):
         return waiting
     rows = rows_of(some)
-    facts = facts_of(rows)
+    facts = figures(rows)
     return show(
         "inventory",
         "inventory",
-        title=_finding(some, facts),
+        title=_finding(some, rows, facts),
         view=view,
         views=[(name, text(f"inventory.view.{name}")) for name in VIEWS],
         tiles=_tiles(some, rows, facts),
@@ -117,52 +118,23 @@ def answer() -> Any:
 def rows_of(some: Seen) -> pl.LazyFrame:
     """The rows of the inventory with people's answers; `quantity` and `cost` follow these."""
     rows = store().answered(some.run, some.derived["inventory"])
-    return _with_answers(rows).with_columns(weeks=pl.col("days_of_supply") / 7)
+    return proposed(rows)
 
 
-def _with_answers(rows: pl.LazyFrame) -> pl.LazyFrame:
-    quantity = pl.coalesce("verdict_amount", "amount")
-    return rows.with_columns(
-        quantity=quantity, cost=pl.col("order_money") * (quantity / pl.col("amount"))
-    )
-
-
-def left(action: str) -> pl.Expr:
-    """The rows of an action that nobody has dismissed."""
-    return (pl.col("action") == action) & (pl.col("verdict").ne_missing("dismissed"))
-
-
-def facts_of(rows: pl.LazyFrame) -> dict[str, Any]:
-    """The few figures of the whole."""
-    reorder, clear = left("reorder"), left("clear")
-    found = rows.select(
-        reorder=reorder.sum(),
-        cost=pl.col("cost").filter(reorder).sum(),
-        priced=pl.col("cost").filter(reorder).is_not_null().sum(),
-        at_stake=pl.col("money").filter(reorder).sum(),
-        staked=pl.col("money").filter(reorder).is_not_null().sum(),
-        clear=clear.sum(),
-        stuck=pl.col("money").filter(clear).sum(),
-        stock_money=pl.col("stock_money").sum(),
-        at_price=((pl.col("stock_basis") == "price") & (pl.col("stock") > 0)).sum(),
-        stocked=(pl.col("stock") > 0).sum(),
-        weeks=pl.col("weeks").filter(pl.col("stock") > 0).median(),
-        covered=pl.col("weeks").filter(pl.col("stock") > 0).count(),
-        dead=pl.col("dead_money").sum(),
-        dead_known=pl.col("dead_money").is_not_null().any(),
-        soonest=pl.col("date").filter(reorder).min(),
-    ).collect()  # fmt: skip
-    return found.to_dicts()[0]
-
-
-def _finding(some: Seen, facts: dict[str, Any]) -> str:
+def _finding(some: Seen, rows: pl.LazyFrame, facts: dict[str, Any]) -> str:
     """What matters most now, in one sentence."""
-    if not facts["reorder"] and not facts["clear"]:
-        return text("inventory.title.nothing")
     parts = [text("inventory.title.reorder", n=facts["reorder"])]
+    if not facts["reorder"]:
+        coming = next_order(rows, some.run.as_of)
+        parts = [text("inventory.title.later")] if coming is None else [
+            text("inventory.title.next", name=coming["name"],
+                 day=some.formats.weekday(coming["order_by"]))
+        ]  # fmt: skip
     if facts["clear"]:
         stuck = some.formats.money_short(facts["stuck"])
         parts.append(text("inventory.title.clear", n=facts["clear"], money=stuck))
+    elif not facts["reorder"]:
+        parts.append(text("inventory.title.none_to_clear"))
     return "; ".join(parts)
 
 
@@ -334,7 +306,7 @@ def _proposed(some: Seen) -> pl.LazyFrame:
     rows = rows.with_columns(
         placed=pl.col("action").is_not_null(), action=pl.lit("reorder"), money=pl.col("at_stake")
     )
-    rows = _with_answers(store().decisions.answered(rows, some.run.as_of))
+    rows = as_answered(store().decisions.answered(rows, some.run.as_of))
     return rows.filter(pl.col("verdict").ne_missing("dismissed"))
 
 

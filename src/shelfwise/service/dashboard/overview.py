@@ -7,10 +7,9 @@ import polars as pl
 
 from shelfwise import charts
 from shelfwise.errors import NotFoundError
+from shelfwise.insights.proposals import figures, left
 from shelfwise.service.dashboard.inventory import (
     clear_tile,
-    facts_of,
-    left,
     reorder_tile,
     rows_of,
     stock_tile,
@@ -36,7 +35,7 @@ def overview() -> str:
         return show("empty", "overview", title=text("empty.title"))
     products = some.products.collect()
     inventory = rows_of(some) if "inventory" in some.derived else None
-    facts = facts_of(inventory) if inventory is not None else None
+    facts = figures(inventory) if inventory is not None else None
     changes = some.about("changes")
     if "revenue" not in changes.get("summary", {}):
         changes = {}  # What was withheld changes no figure here; its page says why.
@@ -149,15 +148,13 @@ def _tiles(
             note = tile["note"] or text("all")
             tiles.append(tile | {"note": note, "href": url("inventory", view=action)})
     else:
-        ends = products.group_by("performance_tier").agg(
-            low=pl.col("performance_score").min(), high=pl.col("performance_score").max()
-        )
-        found = {tier: (low, high) for tier, low, high in ends.iter_rows()}
-        tiles.append({
-            "label": text("kpi.score"), "value": f.number(some.run.summary["avg_score"]),
-            "note": text("kpi.score.note", high=f.number(found.get("High", (None,))[0]),
-                         low=f.number(found.get("Low", (None, None))[1])),
-        })  # fmt: skip
+        model = some.run.model
+        # Clusters have no score at which a tier begins.
+        note = text("kpi.score.note.clusters") if some.run.tiering == "kmeans" else text(
+            "kpi.score.note", high=f.number(model.cut_high), low=f.number(model.cut_low)
+        )  # fmt: skip
+        tiles.append({"label": text("kpi.score"), "value": f.number(some.run.summary["avg_score"]),
+                      "note": note})  # fmt: skip
     return tiles
 
 

@@ -23,8 +23,9 @@ from shelfwise.service.kept import store
 from shelfwise.settings import Settings
 from shelfwise.store.derived import Derived
 from shelfwise.store.keys import Scope
-from shelfwise.store.runs import LATEST, Run
-from shelfwise.texts import text
+from shelfwise.store.run import Run
+from shelfwise.store.runs import LATEST
+from shelfwise.texts import column, text
 
 site = Blueprint("dashboard", __name__)
 RUNS_SHOWN = 50
@@ -129,7 +130,7 @@ def show(template: str, place: str, *, title: str, **values: Any) -> str:
     return render_template(
         f"dashboard/{template}.html",
         place=place, places=PLACES, title=title, seen=some, run=some.run if some else None,
-        runs=runs, t=text, f=formats, url=url, bound=bound, has=has, theme=theme(),
+        runs=runs, t=text, column=column, f=formats, url=url, bound=bound, has=has, theme=theme(),
         version=__version__,
         config=lambda: chart_config(formats), period=period(some) if some else "",
         may=lambda scope: bool(g.scopes & {scope, "admin"}), csrf=csrf_token,

@@ -246,7 +246,7 @@ def _title(found: Outlook, lines: bool) -> str:
 
 
 def _needed(missing: tuple[str, ...]) -> list[str]:
-    """What must be there; without stock the stock ratio is withheld, and that is all."""
+    """What must be there; without stock sell-through is withheld, and that is all."""
     return [name for name in missing if name != "stock"]
 
 
