@@ -132,7 +132,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def of_100(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}%"
 
 
 def false_alarms() -> tuple[str, str]:
@@ -146,7 +146,7 @@ def false_alarms() -> tuple[str, str]:
         points[f"{case.lam:g} a week, phi {case.phi:g}, sd {case.sd:g}"] = found
         print(*rows[-1], flush=True)
     head = ["units a week", "phi", "sd", "season", "alpha", "ours", *RIVALS]
-    return table(head, rows), dots(points, "False alarms at a nominal 5 %")
+    return table(head, rows), dots(points, "False alarms at a nominal 5%")
 
 
 EVEN = dict.fromkeys(LEVELS, 1 / len(LEVELS))
@@ -203,7 +203,7 @@ def shifts() -> str:
 
 
 def coverages() -> str:
-    """How often the 95 % interval of growth holds the truth."""
+    """How often the 95% interval of growth holds the truth."""
     rows = []
     for weeks in (260, 156, 104):
         for growth in (1.0, 1.5, 1 / 1.5):
@@ -282,7 +282,7 @@ def picture(title: str, wide: int, high: int, parts: Iterable[str]) -> str:
 
 
 def dots(points: dict[str, dict[str, float]], title: str) -> str:
-    """A line for each case, a dot for each method, from 0 to 60 %."""
+    """A line for each case, a dot for each method, from 0 to 60%."""
     left, top, wide, row = 230, 50, 480, 34
 
     def at(share: float) -> float:
@@ -294,7 +294,7 @@ def dots(points: dict[str, dict[str, float]], title: str) -> str:
         color = "#b00" if share == 0.05 else "#ddd"
         parts.append(f'<path d="M{at(share)} {top}V{bottom}" stroke="{color}"/>')
         parts.append(f'<text x="{at(share)}" y="{bottom + 18}" text-anchor="middle">'
-                     f"{100 * share:.0f} %</text>")  # fmt: skip
+                     f"{100 * share:.0f}%</text>")  # fmt: skip
     names = list(next(iter(points.values())))
     for n, (case, found) in enumerate(points.items()):
         y = top + row * n + row // 2

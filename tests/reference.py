@@ -101,7 +101,7 @@ def ranks(scores: Sequence[float]) -> list[int]:
 
 
 def abc(values: Sequence[float]) -> list[str]:
-    """A while strictly larger values hold under 80 % of the positive total, B under 95 %."""
+    """A while strictly larger values hold under 80% of the positive total, B under 95%."""
     exact = [Fraction(value) for value in values]
     total = sum((value for value in exact if value > 0), Fraction(0))
     before, seen = {}, Fraction(0)

@@ -137,7 +137,7 @@ def test_progress_is_told_while_an_engine_works() -> None:
     from shelfwise.engines import frames
 
     connection = frames.connected()
-    query = "SELECT count(DISTINCT i * 7 % 9999991) FROM range(150000000) AS numbers(i)"
+    query = "SELECT count(DISTINCT i * 7% 9999991) FROM range(150000000) AS numbers(i)"
     worker = Thread(target=lambda: connection.execute(query).fetchall())
     worker.start()
     pace, told = Pace(150_000_000), set[str]()

@@ -234,7 +234,7 @@ def test_a_tiny_group_beside_a_giant_is_still_ranked(frame: Engine) -> None:
 
 
 def test_a_group_beyond_the_limits_of_robust_is_still_ranked() -> None:
-    # Every product of "dear" is beyond the 95 % quantile of all: within it they still differ.
+    # Every product of "dear" is beyond the 95% quantile of all: within it they still differ.
     rows = [product(i, 1.0 + i % 50, category="usual") for i in range(200)]
     rows += [product(200 + i, 1000.0 + 100 * i, category="dear") for i in range(8)]
     products = shelfwise.analyze(rows, profile="robust", group_by="category").products

@@ -182,7 +182,7 @@ class Analysis:
         )
 
     def concentration(self, measure: str = "revenue", within: str | None = None) -> Any:
-        """HHI, effective number, Gini, and how few products earn 80 % of a measure.
+        """HHI, effective number, Gini, and how few products earn 80% of a measure.
 
         A dict; or, `within` a column such as category, a frame with a row for each value.
         """

@@ -200,7 +200,8 @@ def _weights(model: Model, effective: Mapping[str, float | None]) -> list[Notice
     for scale in model.scales:
         real = effective[scale.metric]
         if real is not None and abs(real - scale.weight) > EFFECTIVE_GAP:
-            gaps.append(f"{scale.metric} {real:.0%} instead of {scale.weight:.0%}")
+            label = model.profile.metric(scale.metric).label.lower()
+            gaps.append(f"{label} {real:.0%} instead of {scale.weight:.0%}")
     if not gaps:
         return []
     return [

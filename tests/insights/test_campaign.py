@@ -69,7 +69,7 @@ def test_the_figures_are_those_of_the_formula() -> None:
     assert found["0"]["action"] == "promote"
     assert found["1"]["action"] is None
     assert found["0"]["reason"].startswith(
-        "20 % off, 8.00 instead of 10.00: sells about 46.9 instead of 30 in 15 days and adds 20.37"
+        "20% off, 8.00 instead of 10.00: sells about 46.9 instead of 30 in 15 days and adds 20.37"
     )
 
 
@@ -125,14 +125,14 @@ def test_an_assumed_uplift_stands_beside_every_figure_that_rests_on_it() -> None
     mine, estimated = (rows_of(made)[product] for product in ("1", "0"))
     assert mine["rests_on"] == "assumed uplift"
     assert mine["money_basis"] == "margin, with an assumed uplift"
-    assert mine["reason"].endswith("rests on your assumption that 30 % off sells 120 % more")
+    assert mine["reason"].endswith("rests on your assumption that 30% off sells 120% more")
     assert mine["confidence"] is None
     assert estimated["rests_on"] == "elasticity"
     assert estimated["money_basis"] == "margin"
     assert estimated["reason"].endswith("rests on its elasticity of -4.0, an association")
     assert made.summary["profit_with_assumed_uplift"] == pytest.approx(mine["profit"])
     assert any("1 of 2 products in the campaign rests on that" in one for one in made.assumptions)
-    assert any("62 %" in one for one in made.assumptions)
+    assert any("62%" in one for one in made.assumptions)
 
 
 def test_the_assumed_uplift_is_that_of_the_largest_discount_and_others_follow_its_curve() -> None:
@@ -186,7 +186,7 @@ def test_each_product_that_is_left_out_says_why() -> None:
         "2": "category cups left out by you",
         "3": "its unit_cost is not known",
         "4": "nothing in stock or on order",
-        "5": "below the margin floor of 0 % at every discount",
+        "5": "below the margin floor of 0% at every discount",
         "6": "promoted until 21 Mar 2026",
         "7": "others add more within the limits",
     }
@@ -229,7 +229,7 @@ def test_a_week_of_low_prices_counts_as_a_promotion() -> None:
     known = replace(known, given={**known.given, "inventory": demand})
     found = rows_of(campaign(known, CampaignPolicy(assumed_uplift=2.0, rest_days=28)))
     assert found["0"]["left_out"] == (
-        "promoted already, it seems: 20 % below its usual price in the week of 9 Mar 2026"
+        "promoted already, it seems: 20% below its usual price in the week of 9 Mar 2026"
     )
     assert [found[n]["action"] for n in "123"] == 3 * ["promote"]
 

@@ -237,7 +237,7 @@ def test_migration_counts_what_is_sure() -> None:
     assert not row(doubtful, 1)["really_changed"]
     sure = compare(before, given_tiers({"1": "High", "2": "High"}, 0.7))
     assert sure.summary["migration"]["Low"] == {"High": 1, "Medium": 0, "Low": 0}
-    assert row(sure, 1)["reason"] == "from Low to High, 70 % sure"
+    assert row(sure, 1)["reason"] == "from Low to High, 70% sure"
 
 
 def test_a_doubtful_move_counts_once_it_has_held() -> None:

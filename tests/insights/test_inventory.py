@@ -219,7 +219,7 @@ def test_a_reason_is_a_sentence_with_its_dates() -> None:
     assert row["reason"].endswith("it takes 14 days to arrive")
     late = lamp(evidence([10.0] * 52, stock=3))
     assert "today" in late["reason"]
-    assert "it may be gone before that (100 %)" in late["reason"]
+    assert "it may be gone before that (100%)" in late["reason"]
 
 
 def test_without_a_lead_time_the_order_is_withheld_but_an_empty_shelf_is_plain() -> None:

@@ -42,7 +42,7 @@ def test_the_hidden_gem_is_found_by_name(found: Section) -> None:
     assert row["name"] == "Dandelgrove Cottage Garden Hose 15 m"
     assert row["action"] == "promote"
     assert row["reason"] == (
-        "sells 99 % of what it has, surely more than 96 %; its category 92 %; yet 94 % of its "
+        "sells 99% of what it has, surely more than 96%; its category 92%; yet 94% of its "
         "category earn more; wait for the 48 on order; stock lasts 1 day, a campaign takes 14"
     )
     assert row["confidence"] > 0.99
@@ -132,7 +132,7 @@ def test_a_high_product_with_stock_is_featured_with_what_it_will_sell() -> None:
     assert row["money_basis"] == "margin"
     assert row["confidence"] == pytest.approx(0.95)
     assert row["reason"] == (
-        "High tier; 5 % risk of running out before an order arrives; stock lasts 60 days, "
+        "High tier; 5% risk of running out before an order arrives; stock lasts 60 days, "
         "a campaign takes 14; no confirmed fall of its sales"
     )
 
@@ -145,7 +145,7 @@ def test_a_short_stock_or_a_risk_keeps_a_product_out_of_campaigns() -> None:
     assert brief["confidence"] is None
     risky = one(evidence([HIGH], stockout_risk=[0.2]))
     assert risky["action"] == "do_not_promote"
-    assert risky["reason"] == "20 % risk of running out before an order arrives"
+    assert risky["reason"] == "20% risk of running out before an order arrives"
     assert risky["confidence"] == 0.2
     sold_out = one(evidence([HIGH | {"stock": 0.0}], days_of_supply=[0.0], stockout_risk=[1.0]))
     assert sold_out["reason"] == "sold out"

@@ -36,7 +36,7 @@ UNCHANGED: dict[Case, float] = {
     Case(0.3, 0, 0, 0, 1): 0.048,
     Case(0.1, 0, 0, 0, 2): 0.048,
 }
-"""Series without a trend, and how often a test at 5 % may call one."""
+"""Series without a trend, and how often a test at 5% may call one."""
 
 
 def series(

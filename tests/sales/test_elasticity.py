@@ -25,7 +25,7 @@ def promoted(
 ) -> tuple[Matrix, Matrix, Matrix]:
     """Units, prices and true elasticities (around -2) of products with promotions.
 
-    Promotions take 1 to 3 weeks and 10 to 30 %. With `follow` they come when demand is
+    Promotions take 1 to 3 weeks and 10 to 30%. With `follow` they come when demand is
     high anyway.
     """
     chance = np.random.default_rng(seed)

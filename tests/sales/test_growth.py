@@ -156,7 +156,7 @@ def test_without_earlier_sales_there_is_no_shift() -> None:
 
 
 def coverage(case: Case, weeks: int, n: int = 4_000, seed: int = 21) -> float:
-    """How often the 95 % interval holds the true growth."""
+    """How often the 95% interval holds the true growth."""
     units = series(np.random.default_rng(seed), n, weeks, *case)
     made = basis(weeks)
     fit = fit_growth(units, made.c)

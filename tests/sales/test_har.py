@@ -77,7 +77,7 @@ def masks() -> list[np.ndarray | None]:
     return [None, *(chance.random(260) > share for share in (0.02, 0.1, 0.2))]
 
 
-@pytest.mark.parametrize("kept", masks(), ids=["all", "2 %", "10 %", "20 %"])
+@pytest.mark.parametrize("kept", masks(), ids=["all", "2%", "10%", "20%"])
 @pytest.mark.parametrize("made", [basis, shift_basis])
 def test_weights_are_orthonormal_and_add_up_to_zero(made, kept) -> None:
     rows = made(260, kept=kept).rows

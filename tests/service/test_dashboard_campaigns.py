@@ -67,7 +67,7 @@ def test_the_form_has_every_setting_that_the_api_takes(app_with: App) -> None:
 def test_a_campaign_is_planned_by_the_form_and_shows_what_it_rests_on(app_with: App) -> None:
     app = app_with()
     run, client = kept(app), app.test_client()
-    form = {"budget": "900", "days": "14", "most_products": "5", "discounts": "10, 25 %",
+    form = {"budget": "900", "days": "14", "most_products": "5", "discounts": "10, 25%",
             "assumed_uplift": "90", "margin_floor": "5", "exclude": "3, 4",
             "category_caps": "Tea = 2\n{{7*7}} = 4", "promoted": "6 = 2020-01-01",
             "exclude_categories": []}  # fmt: skip

@@ -153,6 +153,9 @@ def scores(products: pl.DataFrame, formats: Formats | None = None) -> Chart:
     part = end - start < 100
     axis = text("chart.scores.x.part", low=formats.units(start), high=formats.units(end)) if part \
         else text("chart.scores.x")  # fmt: skip
+    # Bins would each have a tick else: at most about six of them, at whole numbers of bins.
+    apart = next(n for n in (5, 10) if bins <= 6 * n) * width
+    ticks = [round(start + apart * n, 6) for n in range(int((end - start) / apart + 1e-9) + 1)]
     drawn = spec(
         260,
         data=data(binned.filter(pl.col("from") >= start, pl.col("to") <= end)
@@ -160,7 +163,7 @@ def scores(products: pl.DataFrame, formats: Formats | None = None) -> Chart:
         mark={"type": "bar", "binSpacing": 1},
         encoding={
             "x": {"field": "from", "type": "quantitative", "bin": {"binned": True, "step": width},
-                  "title": axis, "axis": {"grid": False, "tickCount": 5},
+                  "title": axis, "axis": {"grid": False, "values": ticks},
                   "scale": {"domain": [start, end], "zero": False, "nice": False}},
             "x2": {"field": "to"},
             "y": {"field": "products", "type": "quantitative", "title": heading("products"),
@@ -269,7 +272,7 @@ def portfolio_map(
           "axis": {"format": "$~s", "tickCount": int(high - low)},
           "title": text("chart.map.y")}  # fmt: skip
     drawn = spec(
-        380,
+        460,
         layer=[
             {"data": data(density), "mark": {"type": "rect", "color": "$medium"},
              "encoding": {"x": xs, "x2": {"field": "x2"}, "y": ys, "y2": {"field": "y2"},
@@ -314,7 +317,7 @@ def portfolio_map(
         drawn,
         shown,
         ("text", "text", "text", "text", "share_fine", "money", "money"),
-        height=380,
+        height=460,
     )
 
 

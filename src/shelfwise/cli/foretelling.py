@@ -189,7 +189,7 @@ def _show_trends(found: Any, weeks: Any) -> None:
     caption = f"{SHOWN} of {some.height:,}; -o writes all" if some.height > SHOWN else None
     grid = Grid(title=title, title_justify="left", caption=caption, expand=True)
     grid.add_column(what, no_wrap=True, ratio=1)
-    for name in ("Units", "Trend", "Growth a year", "95 % interval", "q", "Last 13 weeks"):
+    for name in ("Units", "Trend", "Growth a year", "95% interval", "q", "Last 13 weeks"):
         grid.add_column(name, justify="left" if name == "Trend" else "right", no_wrap=True)
     for row in some.head(SHOWN).iter_rows(named=True):
         grid.add_row(
@@ -228,7 +228,7 @@ def _show_forecast(found: Any, horizon: int) -> None:
     grid = Grid(title=f"Units in the next {horizon} weeks", title_justify="left",
                 caption=caption, expand=True)  # fmt: skip
     grid.add_column("Product", no_wrap=True, ratio=1)
-    for name in ("Expected", "5 %", "50 %", "95 %", "Demand", "Method"):
+    for name in ("Expected", "5%", "50%", "95%", "Demand", "Method"):
         left = name in ("Demand", "Method")
         grid.add_column(name, justify="left" if left else "right", no_wrap=True)
     for row in some.iter_rows(named=True):
@@ -249,7 +249,7 @@ def _show_errors(errors: Any) -> None:
     )
     grid = Grid(title=title, title_justify="left")
     grid.add_column("Forecast")
-    for name in ("RMSSE", "WAPE", "Bias", "Within 90 %", "95 %", "99 %"):
+    for name in ("RMSSE", "WAPE", "Bias", "Within 90%", "95%", "99%"):
         grid.add_column(name, justify="right")
     for row in errors.pooled.iter_rows(named=True):
         shares = [row[n] for n in ("wape", "bias", "covered_90", "covered_95", "covered_99")]

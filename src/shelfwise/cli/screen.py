@@ -212,7 +212,7 @@ class Pace:
         self.share: float | None = None
 
     def told(self) -> str:
-        """For example ": 43 % of this pass, 5.2 million rows/s"; nothing where nothing tells."""
+        """For example ": 43% of this pass, 5.2 million rows/s"; nothing where nothing tells."""
         from shelfwise.engines import frames, spark
 
         now, done = time.monotonic(), frames.progress()

@@ -35,10 +35,10 @@ def acceptability(
     quotas: tuple[int, int],
     bounds: tuple[float, float] = (0.0, 100.0),
 ) -> tuple[Ranks, Ranks, Ranks, Ranks]:
-    """Draws in which each product is High, and Low, and the 5 % and 95 % ends of its ranks.
+    """Draws in which each product is High, and Low, and the 5% and 95% ends of its ranks.
 
     Tiers and ranks are those of the score: compared in units of 1e-9, ties together, the
-    best rank shared. The ends are order statistics: at most 5 % of the draws lie outside
+    best rank shared. The ends are order statistics: at most 5% of the draws lie outside
     on either side.
 
     Args:

@@ -108,7 +108,7 @@ def _reasons(as_of: dt.date, policy: InventoryPolicy) -> pl.Expr:
     order = pl.coalesce(
         order, pl.lit("order it; how much is withheld, since its lead time is not known")
     )
-    too_late = pl.format("it may be gone before that ({} %)", _share("late"))
+    too_late = pl.format("it may be gone before that ({}%)", _share("late"))
     large = pl.format("the minimum order is {}, {} {} needed", number(pl.col("least")),
                       number(pl.col("need").ceil()),
                       _verb(pl.col("need").ceil(), "was", "were"))  # fmt: skip

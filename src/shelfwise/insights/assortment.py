@@ -28,7 +28,7 @@ def abc(value: Floats) -> pl.Series:
 
 
 def concentrated(value: Floats) -> dict[str, Any]:
-    """HHI, effective number, Gini, and how few hold 80 %; NaN counts as nothing.
+    """HHI, effective number, Gini, and how few hold 80%; NaN counts as nothing.
 
     >>> found = concentrated(np.array([1.0, 2, 3, 4, 10]))
     >>> round(found["gini"], 9), found["top"]

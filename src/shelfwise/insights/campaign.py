@@ -125,7 +125,7 @@ COLUMNS: tuple[Quantity, ...] = (
 ASSOCIATION = (
     "How units followed the price so far (the elasticity) is an association: something else may "
     "have moved both. Where promotions followed demand, estimates were off by -0.46 in simulation, "
-    "and the 90 % intervals held the truth in 62 % of the cases; a confidence that rests on them "
+    "and the 90% intervals held the truth in 62% of the cases; a confidence that rests on them "
     "is too high then. To be surer, lower the price of half of some alike products, chosen by lot, "
     "and compare."
 )
@@ -242,7 +242,7 @@ def _columns(policy: CampaignPolicy, start: dt.date) -> list[pl.Expr]:
     """The columns of the section, of what `_taken` gives."""
     same = ("product_id", "name", "category", "price", "unit_cost", "available", "base_units",
             "elasticity", "profit", "cost")  # fmt: skip
-    floor = f"below the margin floor of {100 * policy.margin_floor:g} % at every discount"
+    floor = f"below the margin floor of {100 * policy.margin_floor:g}% at every discount"
     why_not = (
         pl.when(pl.col("shut").is_not_null()).then("shut")
         .when(~pl.col("floor")).then(pl.lit(floor))
@@ -253,7 +253,7 @@ def _columns(policy: CampaignPolicy, start: dt.date) -> list[pl.Expr]:
     counted = pl.when("assumed").then(pl.lit("margin, with an assumed uplift")).otherwise(
         pl.lit("margin"))  # fmt: skip
     reason = pl.format(
-        "{} % off, {} instead of {}: sells about {} instead of {} in {}{} and adds {} of "
+        "{}% off, {} instead of {}: sells about {} instead of {} in {}{} and adds {} of "
         "margin; {}",
         number(100 * pl.col("off")), money(pl.col("now")), money(pl.col("price")),
         number(pl.col("units")), number(pl.col("base_units")), pl.lit(many(policy.days, "day")),
@@ -287,7 +287,7 @@ def _rests(policy: CampaignPolicy) -> pl.Expr:
     if policy.assumed_uplift is None:
         return known
     off, more = 100 * max(policy.discounts), 100 * policy.assumed_uplift
-    mine = f"rests on your assumption that {off:g} % off sells {more:g} % more"
+    mine = f"rests on your assumption that {off:g}% off sells {more:g}% more"
     return pl.when("assumed").then(pl.lit(mine)).otherwise(known)
 
 
@@ -322,7 +322,7 @@ def _assumptions(rows: pl.DataFrame, policy: CampaignPolicy) -> tuple[str, ...]:
     ]
     if n := counts.get("assumed uplift"):
         off, more = 100 * max(policy.discounts), 100 * (policy.assumed_uplift or 0)
-        told.append(f"You assume that {off:g} % off sells {more:g} % more; {n:,} of "
+        told.append(f"You assume that {off:g}% off sells {more:g}% more; {n:,} of "
                     f"{many(inside.height, 'product')} in the campaign "
                     f"{'rests' if n == 1 else 'rest'} on that.")  # fmt: skip
     if counts.get("elasticity"):

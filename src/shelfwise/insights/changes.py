@@ -227,7 +227,7 @@ def _reasoned(rows: pl.DataFrame, policy: ChangesPolicy) -> pl.DataFrame:
     kind = pl.col("status")
     units_told = [number(pl.col(f"units_{when}")) for when in ("before", "after")]
     sure = pl.when(pl.col("reason") == "sure").then(
-        pl.format("{} % sure", (pl.col("p_tier") * 100).round(0).cast(pl.Int64))
+        pl.format("{}% sure", (pl.col("p_tier") * 100).round(0).cast(pl.Int64))
     ).otherwise("reason")  # fmt: skip
     told = [
         pl.when(kind == "new").then(pl.format("new, brings {}", money(pl.col("revenue_after")))),

@@ -78,9 +78,9 @@ COLUMNS = (
              "draws in which it is Low / draws", "Lahdelma and Salminen (2001), SMAA-2"),
     Quantity("rank", "place", "Its place by score, 1 for the best.", kind=pl.Int64),
     Quantity("rank_low", "place", "The better end of its places.",
-             "5 % quantile of its ranks over the draws", kind=pl.Int64),
+             "5% quantile of its ranks over the draws", kind=pl.Int64),
     Quantity("rank_high", "place", "The worse end of its places.",
-             "95 % quantile of its ranks over the draws", kind=pl.Int64),
+             "95% quantile of its ranks over the draws", kind=pl.Int64),
     Quantity("borderline", "", "Whether its tier hangs on the exact weights.",
              f"probability of its own tier < {SURE}", kind=pl.Boolean),
     Quantity("rests_on", "", "Metrics without which its tier would be another one, with a "

@@ -39,7 +39,7 @@ def left_out(
         .when(pl.col("told") >= since)
         .then(pl.format("promoted until {}", pl.col("told").dt.strftime("%-d %b %Y")))
         .when(pl.col("monday").is_not_null())
-        .then(pl.format("promoted already, it seems: {} % below its usual price in the week of {}",
+        .then(pl.format("promoted already, it seems: {}% below its usual price in the week of {}",
                         (100 * pl.col("below")).round(0).cast(pl.Int64),
                         pl.col("monday").dt.strftime("%-d %b %Y")))
         .when(pl.col("unit_cost").is_null()).then(pl.lit("its unit_cost is not known"))

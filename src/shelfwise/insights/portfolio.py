@@ -96,7 +96,7 @@ COLUMNS: tuple[Quantity, ...] = (
     Quantity("share", "share, 0 to 1", "Its part of the measure that ABC is of.",
              "value / sum of values above 0"),
     Quantity("abc", "", "A, B, C, or N for what earned nothing.",
-             "A while strictly larger values hold less than 80 % of the total, B less than 95 %, "
+             "A while strictly larger values hold less than 80% of the total, B less than 95%, "
              "else C", kind=pl.String),
     Quantity("weeks", "weeks", "Weeks of demand that XYZ is of: whole, since launch, in stock.",
              kind=pl.Int64),
@@ -109,8 +109,8 @@ COLUMNS: tuple[Quantity, ...] = (
     Quantity("relative_share", "", "Its revenue against the strongest other of its category.",
              "revenue / largest revenue of the others in the category", HENDERSON),
     Quantity("growth", "share a year", "How much it grows in a year.", "see trends"),
-    Quantity("growth_low", "share a year", "Lower end of the 95 % interval."),
-    Quantity("growth_high", "share a year", "Upper end of the 95 % interval."),
+    Quantity("growth_low", "share a year", "Lower end of the 95% interval."),
+    Quantity("growth_high", "share a year", "Upper end of the 95% interval."),
     Quantity("p_growing", "share, 0 to 1", "How probable it is that it grows by more than the cut.",
              "Phi((log(1 + growth) - log(1 + growth_cut)) / s), s = (log(1 + growth_high) - "
              "log(1 + growth_low)) / 3.92"),
@@ -223,7 +223,7 @@ def _assumptions(policy: PortfolioPolicy) -> tuple[str, ...]:
     return (
         f"{taken}: assumed, not estimated.",
         "Relative share compares with our own products; the market's share is not known.",
-        "The probability of growth takes its logarithm as normal within the 95 % interval.",
+        "The probability of growth takes its logarithm as normal within the 95% interval.",
     )
 
 

@@ -175,7 +175,7 @@ def _unsold() -> pl.Expr:
 
 
 def _moves() -> pl.Expr:
-    rate = pl.format(" by {} % a year", (pl.col("growth").abs() * 100).round(0).cast(pl.Int64))
+    rate = pl.format(" by {}% a year", (pl.col("growth").abs() * 100).round(0).cast(pl.Int64))
     way = pl.when(pl.col("trend") == "rising").then(pl.lit("rises")).otherwise(pl.lit("falls"))
     return pl.concat_str(way, rate.fill_null(""), pl.lit(", confirmed"))
 
@@ -238,7 +238,7 @@ def delisted(
             pl.format("loses {} in the period: raise its price or take it out",
                       money(pl.col("margin").abs()))
         ),
-        pl.when(tail).then(pl.format("class {}: {} % of the whole", "abc", percent)),
+        pl.when(tail).then(pl.format("class {}: {}% of the whole", "abc", percent)),
         pl.when(pl.col("freed") > 0).then(
             pl.format("frees {} of stock at {}", money(pl.col("freed")), "basis")
         ),

@@ -43,7 +43,7 @@ class Shares:
     expected to be (k + a) / (n + a + b). Intervals and draws count in that a and b are not
     known: they mix over a grid of them, weighted by the likelihood and the prior
     (a + b)^(-5/2) (Gelman et al., Bayesian Data Analysis, 5.3). With the best a and b alone,
-    90 % intervals of 30 suppliers held the truth in 85 % of the cases.
+    90% intervals of 30 suppliers held the truth in 85% of the cases.
     """
 
     hits: Floats
@@ -127,7 +127,7 @@ class Shares:
 
     @cached_property
     def interval(self) -> tuple[Floats, Floats]:
-        """The 5 % and 95 % quantiles, the expected share between them, by bisection."""
+        """The 5% and 95% quantiles, the expected share between them, by bisection."""
         ends = []
         for level in (TAIL, 1 - TAIL):
             low, high = np.zeros(len(self.hits)), np.ones(len(self.hits))
@@ -146,7 +146,7 @@ class Shares:
 
 
 def places(draws: Floats) -> tuple[Floats, Floats]:
-    """Between which places each supplier lies in 90 % of the draws, 1 for the largest value.
+    """Between which places each supplier lies in 90% of the draws, 1 for the largest value.
 
     Args:
         draws: Draws x suppliers; a supplier of which nothing is known is NaN throughout, and

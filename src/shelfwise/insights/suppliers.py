@@ -81,12 +81,12 @@ RANGE = (
              "fewer products there are.",
              "(1 - B) mean + B mean of all, B = (s² / n) / (s² / n + t²), s² within suppliers, "
              "t² between them", f"{EB}, normal-normal; Paule and Mandel (1982), Morris (1983)"),
-    Quantity("score_low", "points", "Lower end of its 90 % interval.", "score - 1.645 sd"),
-    Quantity("score_high", "points", "Upper end of its 90 % interval.", "score + 1.645 sd"),
+    Quantity("score_low", "points", "Lower end of its 90% interval.", "score - 1.645 sd"),
+    Quantity("score_high", "points", "Upper end of its 90% interval.", "score + 1.645 sd"),
     Quantity("score_place_low", "place", "The better end of its places by score, 1 for the best.",
-             "5 % quantile of the ranks in posterior draws", kind=pl.Int64),
+             "5% quantile of the ranks in posterior draws", kind=pl.Int64),
     Quantity("score_place_high", "place", "The worse end of its places by score.",
-             "95 % quantile of the ranks in posterior draws", kind=pl.Int64),
+             "95% quantile of the ranks in posterior draws", kind=pl.Int64),
     Quantity("high_share", "share, 0 to 1", "Of its products that are High, moved towards the "
              "usual share.", "(k + a) / (n + a + b), (a, b) by maximum likelihood",
              f"{EB}, beta-binomial"),
@@ -117,14 +117,14 @@ DELIVERY = (
     Quantity("otif", "share, 0 to 1", "On time and in full (OTIF), moved towards what is usual the "
              "more, the fewer deliveries there are.",
              "(k + a) / (n + a + b), (a, b) by maximum likelihood", f"{EB}, beta-binomial"),
-    Quantity("otif_low", "share, 0 to 1", "Lower end of its 90 % interval.",
-             "5 % quantile of Beta(k + a, n - k + b), mixed over likely a and b"),
-    Quantity("otif_high", "share, 0 to 1", "Upper end of its 90 % interval.",
-             "95 % quantile of Beta(k + a, n - k + b), mixed over likely a and b"),
+    Quantity("otif_low", "share, 0 to 1", "Lower end of its 90% interval.",
+             "5% quantile of Beta(k + a, n - k + b), mixed over likely a and b"),
+    Quantity("otif_high", "share, 0 to 1", "Upper end of its 90% interval.",
+             "95% quantile of Beta(k + a, n - k + b), mixed over likely a and b"),
     Quantity("otif_place_low", "place", "The better end of its places by OTIF, 1 for the best.",
-             "5 % quantile of the ranks in posterior draws", kind=pl.Int64),
+             "5% quantile of the ranks in posterior draws", kind=pl.Int64),
     Quantity("otif_place_high", "place", "The worse end of its places by OTIF.",
-             "95 % quantile of the ranks in posterior draws", kind=pl.Int64),
+             "95% quantile of the ranks in posterior draws", kind=pl.Int64),
     Quantity("p_below_target", "share, 0 to 1", "How probable it is that its OTIF is below the "
              "target.", "P(Beta(k + a, n - k + b) < otif_target), mixed over likely a and b"),
     Quantity("fill_rate", "share, 0 to 1", "Of the units ordered, received; more than ordered "

@@ -1,4 +1,4 @@
-"""How reasons write numbers: 1,200, 3.7, 14.50, 1 day, 20 %."""
+"""How reasons write numbers: 1,200, 3.7, 14.50, 1 day, 20%."""
 
 import polars as pl
 
@@ -53,9 +53,9 @@ def percent(value: pl.Expr) -> pl.Expr:
 
     Example:
         >>> pl.DataFrame({"n": [0.204]}).select(percent(pl.col("n")))["n"].to_list()
-        ['20 %']
+        ['20%']
     """
-    return pl.format("{} %", (100 * value).round(0).cast(pl.Int64)).alias("n")
+    return pl.format("{}%", (100 * value).round(0).cast(pl.Int64)).alias("n")
 
 
 def days(value: pl.Expr) -> pl.Expr:

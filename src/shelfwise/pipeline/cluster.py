@@ -120,7 +120,7 @@ def _few(points: Floats) -> Floats | None:
 
 
 def _promising(centers: Floats, inertia: Floats) -> Floats:
-    """The different solutions whose inertia on the cells is within 0.05 % of the best.
+    """The different solutions whose inertia on the cells is within 0.05% of the best.
 
     The cells' inertia differs from that of all rows by less, so no other start can win.
     Solutions of the same inertia are the same.

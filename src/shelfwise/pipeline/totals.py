@@ -64,7 +64,7 @@ def abc_cuts(table: Table, measure: str = "revenue") -> tuple[float, float]:
 def abc_class(value: Values, cuts: tuple[float, float]) -> Values:
     """Codes of ABC classes (see ABC) by the share earned before the item.
 
-    A while strictly larger values hold under 80 % of the positive total, B under 95 %,
+    A while strictly larger values hold under 80% of the positive total, B under 95%,
     else C; zero and negative values are N. Equal values share a class; so do values that
     agree to 1e-12, because sums of lines differ that much from one engine to another.
     """
@@ -81,7 +81,7 @@ def concentration(table: Table, measure: str = "revenue") -> dict[str, Any]:
 
     `hhi` is the sum of squared shares, `effective_number` 1 / hhi, `gini` as usual,
     with losses counted as 0, and None where nothing was earned; the `top` products
-    earn `top_share` (80 % or just above).
+    earn `top_share` (80% or just above).
 
     >>> import numpy as np
     >>> from shelfwise.pipeline.table import Arrays

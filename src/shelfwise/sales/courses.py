@@ -54,9 +54,9 @@ class Judged(NamedTuple):
     """The course of each product; NaN where nothing can be said.
 
     `p` and `q` (false discovery rate) belong to `t`, with `df` degrees of freedom; growth
-    is a share a year, with its 95 % interval; the shift compares the last weeks with those
+    is a share a year, with its 95% interval; the shift compares the last weeks with those
     before. `trend` is 1 rising, -1 falling, 0 neither confirmed; `flat` says that the
-    interval lies within 10 % of none.
+    interval lies within 10% of none.
     """
 
     t: Floats

@@ -6,9 +6,9 @@ Trend = Literal["rising", "falling", "flat", "indicative_rising", "indicative_fa
                 "too_short", "no_data"]  # fmt: skip
 
 TRENDS: dict[Trend, str] = {
-    "rising": "Grows by 5 % a year or more, confirmed.",
-    "falling": "Shrinks by 5 % a year or more, confirmed.",
-    "flat": "Changes by less than 10 % a year: the whole interval lies within that.",
+    "rising": "Grows by 5% a year or more, confirmed.",
+    "falling": "Shrinks by 5% a year or more, confirmed.",
+    "flat": "Changes by less than 10% a year: the whole interval lies within that.",
     "indicative_rising": "Seems to grow; not confirmed, the reason says why.",
     "indicative_falling": "Seems to shrink; not confirmed, the reason says why.",
     "none": "No confirmed trend. That is not the same as stable.",
@@ -22,13 +22,13 @@ REASONS = {
     "never_sold": "not sold in these weeks",
     "constant": "sold the same every week",
     "sparse": "sold in {sold} weeks; 10 are needed",
-    "out_of_stock": "out of stock in {masked:.0%} of its weeks; at most 20 % can be left out",
+    "out_of_stock": "out of stock in {masked:.0%} of its weeks; at most 20% can be left out",
     "short": "{weeks} weeks are fewer than two years: indicative only",
     "weak": "{weeks} weeks are fewer than three years: findings are less sure where sales move "
     "in long swings",
     "one_customer": "without one customer the change is not there",
     "level_jump": "a jump in the week of {monday}, not a steady trend",
-    "small": "confirmed, but below 5 % a year",
+    "small": "confirmed, but below 5% a year",
     "against": "test and growth point in different directions",
     "not_confirmed": "not confirmed",
 }

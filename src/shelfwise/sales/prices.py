@@ -28,12 +28,12 @@ UNKNOWN = 0.2
 RIDGE = 0.01
 """A prior that is all but flat: a normal one with a standard deviation of 10."""
 LEVEL = 1.6448536269514722
-"""Standard deviations on each side that hold 90 %."""
+"""Standard deviations on each side that hold 90%."""
 BLOCK = 2_000
 
 WARNING = (
     "An association, not what a change of price would do. Where promotions follow demand, "
-    "estimates were off by -0.46 in simulation, and the 90 % intervals held the truth in 62 % "
+    "estimates were off by -0.46 in simulation, and the 90% intervals held the truth in 62% "
     "of the cases. A holdout tells more: shelfwise.sales.holdout."
 )
 
@@ -48,7 +48,7 @@ def elasticity(source: Any, **options: Any) -> pl.DataFrame:
     the mean of their category (of all products, where fewer than 5 of a category were
     fitted).
 
-    A price change is a move by more than 1 % from one weekly price to the next; moves in
+    A price change is a move by more than 1% from one weekly price to the next; moves in
     the same direction in successive weeks are one change, since a price that is changed in
     mid-week shows as two. Weeks out of stock are left out.
 
@@ -57,7 +57,7 @@ def elasticity(source: Any, **options: Any) -> pl.DataFrame:
         options: Of `weekly`, such as catalog, out_of_stock and period.
 
     Returns:
-        product_id, name, category, `elasticity` with `low` and `high` (90 %),
+        product_id, name, category, `elasticity` with `low` and `high` (90%),
         `price_changes`, `units`, `reason` where a product has none, and `warning`: it is
         an association, and biased where promotions follow demand. Reasons: fewer than 3
         price changes, fewer than 20 units, or a price that is not known in more than a
@@ -296,7 +296,7 @@ class Holdout:
     `products` has product_id, name, category, units_per_week, `block` (alike products of
     one category; null where a product takes no part, with the `reason`) and
     `changes_price`. `detectable` is the share by which units must move for the test of
-    `weeks` weeks to find it with a power of 0.8 at the 5 % level.
+    `weeks` weeks to find it with a power of 0.8 at the 5% level.
     """
 
     products: pl.DataFrame
@@ -306,7 +306,7 @@ class Holdout:
 
 RECENT = 26
 POWER_AND_LEVEL = 0.8416212335729143 + 1.959963984540054
-"""Standard errors that an effect must have for a power of 0.8 at the 5 % level, two-sided."""
+"""Standard errors that an effect must have for a power of 0.8 at the 5% level, two-sided."""
 
 
 def holdout(

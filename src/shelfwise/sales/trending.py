@@ -32,7 +32,7 @@ SPARSE = 10
 NUMBERS = ("growth", "growth_low", "growth_high", "p_value", "q_value", "shift")
 MISSING = 0.05
 """The share of a category that may be out of stock. As a step in two years it would be a trend
-of 4 % a year, which is no label."""
+of 4% a year, which is no label."""
 BLOCK = 50_000
 
 
@@ -53,7 +53,7 @@ def trends(
     """Tell which products rise and which fall, by how much a year, and how sure that is.
 
     A moderated orthonormal-series HAR test on the square roots of weekly units, after the
-    yearly season; Benjamini-Hochberg over all products that are tested, at 5 %. Growth is
+    yearly season; Benjamini-Hochberg over all products that are tested, at 5%. Growth is
     by Poisson pseudo-likelihood with the same season.
 
     Args:
@@ -66,7 +66,7 @@ def trends(
     Returns:
         A row for each product, in order of its id: product_id, name, category, weeks (whole
         weeks since it was first sold), units, trend (see `shelfwise.sales.labels`), growth,
-        growth_low and growth_high (share a year, 95 % interval), p_value, q_value, shift
+        growth_low and growth_high (share a year, 95% interval), p_value, q_value, shift
         (the last 13 weeks against what was usual, as a share; null where that is not
         confirmed) and reason.
 

@@ -33,6 +33,12 @@ TEXTS: dict[str, str] = {
     "theme.system": "System",
     "chart.data": "Show data",
     "chart.off": "The drawing needs JavaScript; the numbers are under Show data.",
+    "file.csv": "CSV",
+    "file.xlsx": "Excel",
+    "file.parquet": "Parquet",
+    "file.json": "JSON",
+    "file.ndjson": "NDJSON",
+    "file.arrow": "Arrow",
     "all": "See all",
     "make.missing": "Nobody has worked this out for this run yet.",
     "make.lines": "This needs order lines: a run made of dates, products and quantities. "
