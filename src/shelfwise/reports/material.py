@@ -65,6 +65,7 @@ class Material:
         trends: Trends of products, and of categories, where order lines told them.
         formats: How numbers are written.
         run_id: The run, where one is kept.
+        set_by_hand: The products whose tier people have set.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Material:
     category_trends: pl.DataFrame | None
     formats: Formats
     run_id: str | None = None
+    set_by_hand: int = 0
 
 
 def of_analysis(
@@ -175,6 +177,7 @@ def of_run(store: "Store", run: "Run", *, formats: Formats | None = None) -> Mat
         category_trends=tables.get("category_trends"),
         formats=_in_currency(evidence.products, formats or Formats()),
         run_id=run.id,
+        set_by_hand=_set_by_hand(store, run),
     )
 
 
@@ -207,6 +210,11 @@ def prepare(
 def short_name(source: str) -> str:
     """The name of the file or table; where it lies is nobody's affair."""
     return source.replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+def _set_by_hand(store: "Store", run: "Run") -> int:
+    marked = store.overrides.marked(store.runs.products(run), run.as_of)
+    return int(marked.select(pl.col("tier_override").is_not_null().sum()).collect().item())
 
 
 def _kept(store: "Store", run: "Run", made: "Derived") -> Answer:

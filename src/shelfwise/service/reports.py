@@ -23,7 +23,7 @@ from shelfwise.service.kept import store
 from shelfwise.service.problems import Refusal
 from shelfwise.service.tokens import TOKEN
 from shelfwise.settings import Settings
-from shelfwise.store.runs import Run
+from shelfwise.store.run import Run
 
 api = Blueprint("reports", __name__)
 log = logging.getLogger("shelfwise.service")

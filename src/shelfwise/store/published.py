@@ -29,7 +29,8 @@ from shelfwise.store.reporting import (
     schema_comment,
     statements,
 )
-from shelfwise.store.runs import LATEST, Run, Runs
+from shelfwise.store.run import Run
+from shelfwise.store.runs import LATEST, Runs
 from shelfwise.store.schema import published_products, published_runs
 
 LOCK = 0x5075626C  # "Publ": whoever publishes waits for others who do, and for nobody else.

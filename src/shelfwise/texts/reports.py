@@ -86,6 +86,8 @@ TEXTS: dict[str, str] = {
     "report.scores.quota": "High are the best fifth by score, Low the last fifth, Medium all "
     "between.",
     "report.scores.kmeans": "Tiers are three clusters that k-means found, by their mean score.",
+    "report.scores.by_hand": "People have set the tier of {n} product; here it counts as it "
+    "scored.|People have set the tiers of {n} products; here they count as they scored.",
     "report.scores.tiers": "What each tier holds",
     "report.scores.weights": "What moves the score",
     "report.scores.weights.note": "Weight: what the profile says. Effect: the share of the "
@@ -103,6 +105,7 @@ TEXTS: dict[str, str] = {
     "report.reorder.next": "Next is {name}, by {day}.",
     "report.reorder.finding": "{n} product to reorder now|{n} products to reorder now",
     "report.reorder.cost": "The orders cost {money}.",
+    "report.reorder.unpriced": "The cost of {n} more is not known.",
     "report.reorder.stake": "Without them {money} of margin is lost on average.",
     "report.reorder.now": "{n} of them is due by {day}.|{n} of them are due by {day}.",
     "report.reorder.risk": "Risk: how probable it is that it runs out before an order arrives.",

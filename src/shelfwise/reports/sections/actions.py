@@ -37,6 +37,9 @@ def reorder(m: Material) -> Section:
     lead = []
     if found["priced"]:
         lead.append(text("report.reorder.cost", money=f.money_short(found["cost"])))
+        unpriced = found["reorder"] - found["priced"]
+        if unpriced:
+            lead.append(text("report.reorder.unpriced", n=unpriced))
     if found["staked"]:
         lead.append(text("report.reorder.stake", money=f.money_short(found["at_stake"])))
     late = rows.filter(left("reorder") & (pl.col("date") <= m.as_of)).select(pl.len())

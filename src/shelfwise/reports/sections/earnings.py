@@ -90,6 +90,8 @@ def scores(m: Material) -> Section:
     count = m.summary["tiers"].get("High", 0)
     finding = text("report.scores.finding", n=count, share=share)
     lead = [text(f"report.scores.{m.tiering}")]
+    if m.set_by_hand:
+        lead.append(text("report.scores.by_hand", n=m.set_by_hand))
     blocks: list[Block] = [
         charts.scores(products, f),
         grid(text("report.scores.tiers"), tiers, columns),

@@ -23,7 +23,7 @@ def quality(m: Material) -> Section:
                              last=f.day(date_of(m.quality["last"]))))  # fmt: skip
         found = pl.DataFrame(
             [{n: one[n] for n in ("meaning", "action", "lines", "revenue")}
-             for one in m.quality["findings"] if one["name"] != OUTSIDE][:FINDINGS],
+             for one in m.quality["findings"] if one["name"] != OUTSIDE],
             schema={"meaning": pl.String, "action": pl.String, "lines": pl.Int64,
                     "revenue": pl.Float64},
         )  # fmt: skip

@@ -10,8 +10,8 @@ from shelfwise import reports
 from shelfwise.connect import grafana
 from shelfwise.delivery.targets import Target, shown
 from shelfwise.errors import InputError, NotFoundError, ShelfwiseError
-from shelfwise.jobs.queue import Schedule
 from shelfwise.jobs.reporting import deliver_of
+from shelfwise.jobs.schedules import Schedule
 from shelfwise.service import connecting, links
 from shelfwise.service.access import audited
 from shelfwise.service.dashboard.page import Seen, bound, screen, seen, show, url
