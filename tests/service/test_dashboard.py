@@ -216,9 +216,10 @@ def test_what_draws_is_kept_by_browsers_for_good(app_with: App) -> None:
 
 
 def test_every_text_is_used_and_every_used_text_is_there() -> None:
-    files = [*TEMPLATES.glob("templates/dashboard/*.html"), *TEMPLATES.glob("dashboard/*.py")]
-    source = "\n".join(file.read_text(encoding="utf-8") for file in files
-                       if file.name != "texts.py")  # fmt: skip
+    files = [*TEMPLATES.glob("templates/dashboard/*.html"), *TEMPLATES.glob("dashboard/*.py"),
+             *TEMPLATES.parent.glob("charts/*.py"), *TEMPLATES.parent.glob("reports/**/*.py"),
+             *TEMPLATES.parent.glob("reports/*.html")]  # fmt: skip
+    source = "\n".join(file.read_text(encoding="utf-8") for file in files)
     used = set(re.findall(r'(?<![a-z_])(?:t|text)\(\s*"([a-z_.0-9A-Z]+)"', source))
     used |= set(re.findall(r'"([a-z_]+\.[a-z_.]+)" if', source))
     used |= set(re.findall(r'else "([a-z_]+\.[a-z_.]+)"', source))

@@ -1,9 +1,10 @@
 """Other tools: publish a run to the views that they read, and dashboards over these."""
 
+import hashlib
 from typing import Annotated
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from shelfwise.connect import Files, grafana, superset, zipped
 from shelfwise.errors import InputError
@@ -86,9 +87,10 @@ def connect_grafana() -> Response:
 
 def attached(files: Files, name: str) -> Response:
     """Some files as one ZIP."""
-    response = Response(zipped(files), content_type=ZIP)
+    content = zipped(files)
+    etag = hashlib.sha256(content).hexdigest()[:32]
+    if download.is_known(etag):
+        return download.cached(Response(status=304), etag)
+    response = Response(content, content_type=ZIP)
     response.headers["Content-Disposition"] = f'attachment; filename="shelfwise-{name}.zip"'
-    response.add_etag()
-    response.headers["Cache-Control"] = "private, no-cache"
-    response.make_conditional(request)
-    return response
+    return download.cached(response, etag)
