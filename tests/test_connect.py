@@ -160,7 +160,7 @@ def test_the_files_of_grafana_belong_together() -> None:
     (source,) = found["datasources/shelfwise.yaml"]["datasources"]
     text = json.dumps(source)
     for name in ("HOST", "PORT", "NAME", "USER", "PASSWORD", "SSLMODE"):
-        assert f"${{SHELFWISE_DB_{name}}}" in text
+        assert f"${{REPORTING_DB_{name}}}" in text
     board = found["dashboards/shelfwise/shelfwise.json"]
     (provider,) = found["dashboards/shelfwise.yaml"]["providers"]
     assert provider["options"]["path"].endswith("/dashboards/shelfwise")

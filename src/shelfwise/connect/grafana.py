@@ -36,10 +36,10 @@ def files() -> Files:
         "uid": SOURCE["uid"],
         "type": SOURCE["type"],
         "access": "proxy",
-        "url": "${SHELFWISE_DB_HOST}:${SHELFWISE_DB_PORT}",
-        "user": "${SHELFWISE_DB_USER}",
-        "jsonData": {"database": "${SHELFWISE_DB_NAME}", "sslmode": "${SHELFWISE_DB_SSLMODE}"},
-        "secureJsonData": {"password": "${SHELFWISE_DB_PASSWORD}"},
+        "url": "${REPORTING_DB_HOST}:${REPORTING_DB_PORT}",
+        "user": "${REPORTING_DB_USER}",
+        "jsonData": {"database": "${REPORTING_DB_NAME}", "sslmode": "${REPORTING_DB_SSLMODE}"},
+        "secureJsonData": {"password": "${REPORTING_DB_PASSWORD}"},
         "editable": False,
     }
     provider = {
