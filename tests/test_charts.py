@@ -135,6 +135,34 @@ def test_a_chart_is_the_same_from_every_kind_of_frame(engine: Engine, name: str)
     assert found.table.equals(expected.table)
 
 
+def test_scores_that_lie_close_together_have_an_axis_of_their_own() -> None:
+    scored = pl.DataFrame({
+        "performance_score": [*np.linspace(20, 31.5, 400), 3.0, 98.0],
+        "performance_tier": [*["Low"] * 80, *["Medium"] * 240, *["High"] * 80, "Low", "High"],
+    })  # fmt: skip
+    chart = draw("scores", scored)
+    drawn = [row["from"] for row in chart.spec["data"]["values"]]
+    assert min(drawn) == 20.0
+    assert max(drawn) < 32.5
+    assert chart.spec["encoding"]["x"]["scale"]["domain"] == [20.0, 32.5]
+    assert "here 20 to 32.5 of 0 to 100" in chart.spec["encoding"]["x"]["title"]
+    # What is beyond is told, and stands in the table.
+    assert chart.table["Products"].sum() == 402
+    assert "2 products lie outside of 20 to 32.5" in chart.sentence
+    wide = analyze(some_shop()).chart("scores")
+    assert wide.spec["encoding"]["x"]["scale"]["domain"] == [0.0, 100.0]
+
+
+def test_no_score_is_named_as_a_cut_where_tiers_overlap() -> None:
+    scored = pl.DataFrame({
+        "performance_score": [10.0, 50.0, 60.0, 40.0],
+        "performance_tier": ["Low", "Medium", "Low", "High"],
+    })  # fmt: skip
+    told = draw("scores", scored).sentence
+    assert "High begins" not in told
+    assert "Low ends" not in told
+
+
 def test_parts_of_a_bridge_add_up() -> None:
     chart = bridge([("Before", 900.0), ("Volume", 80.0), ("Price", -130.5)])
     *parts, after = chart.table["Money"].to_list()

@@ -155,7 +155,8 @@ def scores(products: pl.DataFrame, formats: Formats | None = None) -> Chart:
         else text("chart.scores.x")  # fmt: skip
     # Bins would each have a tick else: at most about six of them, at whole numbers of bins.
     apart = next(n for n in (5, 10) if bins <= 6 * n) * width
-    ticks = [round(start + apart * n, 6) for n in range(int((end - start) / apart + 1e-9) + 1)]
+    first = int(np.ceil(start / apart - 1e-9))
+    ticks = [round(apart * n, 6) for n in range(first, int(end / apart + 1e-9) + 1)]
     drawn = spec(
         260,
         data=data(binned.filter(pl.col("from") >= start, pl.col("to") <= end)

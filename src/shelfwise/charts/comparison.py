@@ -48,7 +48,7 @@ def bridge(parts: Sequence[tuple[str, float]], formats: Formats | None = None) -
                                      "range": ["$medium", "$high", "$low"]}},
                  "tooltip": [{"field": "part", "title": heading("part")},
                              {"field": "value", "title": heading("money"), "format": "$,.2f"}]}},
-            {"mark": {"type": "text", "dy": -8, "fontWeight": 600},
+            {"mark": {"type": "text", "dy": -8, "fontSize": 11, "fontWeight": 600},
              "encoding": {"y": {"field": "top", "type": "quantitative"},
                           "text": {"field": "text"}},
              "transform": [{"calculate": "max(datum.from, datum.to)", "as": "top"}]},

@@ -40,6 +40,12 @@ KEYS = {"AUTHORIZATION", "X_API_KEY"}
 NO_KEY = "Send a key that works, as Authorization: Bearer KEY"
 
 
+NO_ROOM = (
+    "There is no room on the server's disk for what was sent, and nothing of it was kept. Make "
+    "room where TMPDIR points, and send it again"
+)
+
+
 def _error(code: int, reason: str, text: str) -> Error:
     """An answer of the server itself that waitress does not know."""
     error = Error(text)
@@ -58,7 +64,7 @@ class _Parser(HTTPRequestParser):
             if self.completed and self.body_rcv and self.body_rcv.buf.overflowed:
                 self.body_rcv.getfile().flush()
         except OSError:  # Where bodies are spooled to is full.
-            self.error = _error(507, "Insufficient Storage", "There is no room for the body")
+            self.error = _error(507, "Insufficient Storage", NO_ROOM)
             self.completed, consumed = True, len(data)
         if self.headers_finished and not self.error and (refused := self._refused()):
             self.error, self.completed = refused, True

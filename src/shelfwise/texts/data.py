@@ -154,6 +154,8 @@ TEXTS: dict[str, str] = {
     "upload.wrong.none": "No file was chosen. Choose one, or drop it on the field.",
     "upload.wrong.empty": "The file {name} is empty.",
     "upload.wrong.size": "This file is larger than {limit}.",
+    "upload.wrong.full": "There is no room for this file on the server's disk, and nothing of it "
+    "was kept. Whoever runs the server makes room there; then send it again.",
     "upload.wrong.kind": "The file {name} is of no kind that is read here. Its name ends in one of "
     "{kinds}, and .gz where it is packed.",
     "upload.wrong.setting": "A setting does not fit: {error}.",

@@ -26,6 +26,8 @@ from shelfwise.settings import Settings
 from shelfwise.store.uploads import ENDINGS, Upload
 from shelfwise.texts import text
 
+FULL = 507
+"""The status of an answer where the disk has no room."""
 KINDS = {suffix: kind for kind, suffix in ENDINGS.items()} | {
     ".tsv": "csv", ".txt": "csv", ".jsonl": "ndjson", ".feather": "arrow",
 }  # fmt: skip
@@ -108,7 +110,10 @@ def upload() -> Any:
             store().uploads.delete(kept.id)
             raise
     except (ShelfwiseError, Refusal) as error:
-        return Response(data(wrong=str(error)), _status(error), content_type="text/html")
+        status = _status(error)
+        # Where the server keeps its files is no affair of a page.
+        wrong = text("upload.wrong.full") if status == FULL else str(error)
+        return Response(data(wrong=wrong), status, content_type="text/html")
     return redirect(url(f"data/{kept.id}"), 303)
 
 
