@@ -12,12 +12,12 @@ from shelfwise.charts.catalogue import (
     earned,
     groups,
     pareto,
-    portfolio_map,
     scores,
 )
 from shelfwise.charts.chart import CONFIG, THEMES, Chart, format_locale
 from shelfwise.charts.comparison import bridge
 from shelfwise.charts.intervals import growths, intervals
+from shelfwise.charts.portfolio import portfolio_map
 from shelfwise.charts.product import history, weeks
 from shelfwise.charts.stock import cover, earns_and_ties_up, stocked
 
