@@ -91,9 +91,14 @@ class Chart:
         return spec
 
     def to_svg(
-        self, theme: str = "light", *, width: int = 560, formats: Formats | None = None
+        self,
+        theme: str = "light",
+        *,
+        width: int = 560,
+        highest: int | None = None,
+        formats: Formats | None = None,
     ) -> str:
-        """The chart as SVG. Raises MissingExtraError without vl-convert."""
+        """The chart as SVG, at most so high. Raises MissingExtraError without vl-convert."""
         try:
             import vl_convert
         except ModuleNotFoundError as error:
@@ -102,6 +107,7 @@ class Chart:
             ) from error
         spec = self.themed(theme) | {
             "width": width,
+            "height": min(self.spec.get("height", self.height), highest or self.height),
             "autosize": {"type": "fit", "contains": "padding"},
         }
         locale = format_locale(formats or Formats())

@@ -97,7 +97,7 @@ def growths(rows: pl.DataFrame, by: str, formats: Formats | None = None) -> Char
     return intervals(
         shown,
         name=f"growth_by_{by.lower()}",
-        title=text("chart.growth"),
+        title=text("chart.growth.title", by=by.lower()),
         meaning=text("chart.growth.meaning"),
         sentence="; ".join(told) + ".",
         axis=text("chart.growth"),

@@ -19,8 +19,9 @@ from shelfwise.texts import text
 STANDARD = "ua-1"
 UNKNOWN = "?"
 """What stands for a letter that no font has."""
-WIDTH = 700
-"""Pixels of a chart: those of a page at the size of its text."""
+WIDTH, HIGHEST = 700, 360
+"""Pixels of a chart: those of a page at the size of its text; and how high it may be, so that
+two of them and a table share a page."""
 LATIN = 0x17F
 """Letters up to this one are in every font."""
 TRIES = 5
@@ -142,7 +143,7 @@ def _fact(fact: Any) -> dict[str, str]:
 
 def _block(block: Block, report: Report) -> dict[str, Any]:
     if isinstance(block, Chart):
-        drawn = block.to_svg("light", width=WIDTH, formats=report.formats)
+        drawn = block.to_svg(width=WIDTH, highest=HIGHEST, formats=report.formats)
         return {"type": "chart", "title": block.title, "meaning": block.meaning,
                 "sentence": block.sentence, "svg": drawn}  # fmt: skip
     if isinstance(block, Grid):

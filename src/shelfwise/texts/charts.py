@@ -104,6 +104,7 @@ TEXTS: dict[str, str] = {
     "probability of 90%.",
     # Growth.
     "chart.growth": "Growth a year",
+    "chart.growth.title": "Growth a year by {by}",
     "chart.growth.meaning": "Point: the estimate. Bar: where the truth lies with 95% certainty. "
     "Dashed: no change. Gray: not confirmed.",
     "chart.growth.told": "{best} grows most, {growth} a year",

@@ -224,6 +224,34 @@ TEXTS: dict[str, str] = {
     "report.limit.period.why": "A product that was sold out sold less than it could have.",
     "report.limit.cause": "No figure here proves a cause.",
     "report.limit.cause.why": "Confirmed means: more than chance.",
+    "report.words": "What the words mean",
+    "report.col.word": "Word",
+    "report.col.means": "Means",
+    "report.word.tier": "High, Medium, Low",
+    "report.word.tier.means": "The tier of a product by its score, as the paragraph above says.",
+    "report.word.class": "Class A, B, C",
+    "report.word.class.means": "By revenue alone: the best sellers up to 80%, the next 15%, the "
+    "last 5%.",
+    "report.word.sell_through": "Sell-through",
+    "report.word.sell_through.means": "Units sold, of those sold and those in stock.",
+    "report.word.effect": "Effect",
+    "report.word.effect.means": "The share of the differences between scores that a metric makes, "
+    "whatever its weight.",
+    "report.word.stake": "At stake",
+    "report.word.stake.means": "The margin lost on average if nothing is ordered now.",
+    "report.word.risk": "Risk",
+    "report.word.risk.means": "How probable it is that a product runs out before an order arrives.",
+    "report.word.dead": "Dead",
+    "report.word.dead.means": "Stock of products that no longer sell, and that is no chance.",
+    "report.word.confirmed": "Confirmed",
+    "report.word.confirmed.means": "More than chance: at most 5% of what is called so is a false "
+    "alarm.",
+    "report.word.changed": "Really changed",
+    "report.word.changed.means": "New, gone, moved to another tier for sure, or sold more or less "
+    "than chance explains.",
+    "report.word.otif": "On time, in full",
+    "report.word.otif.means": "The share of deliveries that came by the promised day and whole; "
+    "few are moved towards what is usual.",
     "report.limit.withheld": "Left out: {names}.",
     "report.limit.withheld.why": "The products do not have the columns that it needs.",
     # The workbook.

@@ -131,7 +131,7 @@ def suppliers(m: Material) -> Section:
     table = grid("", rows.head(SUPPLIERS), columns, note)
     told = withheld(found)
     return Section("suppliers", name, finding, tuple(lead),
-                   tuple(b for b in (*drawn, table, _to_do(m, rows), told) if b))  # fmt: skip
+                   tuple(b for b in (table, *drawn, _to_do(m, rows), told) if b))  # fmt: skip
 
 
 def _most(

@@ -8,6 +8,10 @@ from shelfwise.reports.report import PROSE, Block, Column, Notes, Section, grid
 from shelfwise.reports.sections.common import FINDINGS, date_of, left_out
 from shelfwise.texts import text
 
+WORDS = ("tier", "class", "sell_through", "effect", "stake", "risk", "dead", "confirmed",
+         "changed", "otif")  # fmt: skip
+"""The words of a report that a reader may not know."""
+
 
 def quality(m: Material) -> Section:
     """What went in, and what was left out."""
@@ -79,5 +83,10 @@ def method(m: Material) -> Section:
     if withheld:
         limits.append((text("report.limit.withheld", names=", ".join(withheld)),
                        text("report.limit.withheld.why")))  # fmt: skip
+    words = grid(text("report.words"), pl.DataFrame(
+        [(text(f"report.word.{name}"), text(f"report.word.{name}.means")) for name in WORDS],
+        schema=["word", "means"], orient="row",
+    ), {"word": Column(text("report.col.word")),
+        "means": Column(text("report.col.means"), PROSE, wide=3)})  # fmt: skip
     return Section("method", text("report.method"), text("report.method.finding"), tuple(lead),
-                   (table, Notes(tuple(limits))))  # fmt: skip
+                   (table, Notes(tuple(limits)), words))  # fmt: skip
