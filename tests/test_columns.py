@@ -4,7 +4,9 @@ import pytest
 
 import shelfwise
 from kinds import Engine
+from shelfwise import analyze
 from shelfwise.columns import COLUMN, COLUMNS, REQUIRED, contract, plain, resolve
+from shelfwise.errors import InputError
 
 ROW = {"product_id": 1, "name": "Lamp", "price": 2.0, "units_sold": 3.0, "stock": 4.0}
 
@@ -150,3 +152,22 @@ def test_a_column_that_is_set_aside_overwrites_none(frame: Engine) -> None:
 def test_a_column_mapped_to_itself_is_no_finding() -> None:
     analysis = shelfwise.analyze([ROW], columns={"price": "price"})
     assert "columns_matched" not in {warning.code for warning in analysis.warnings}
+
+
+def test_a_column_can_be_left_out_by_name() -> None:
+    assert resolve(["unit_cost", "price"], {"unit_cost": "-"})[0] == {
+        "unit_cost": "unit_cost_given"
+    }
+    assert resolve(["Cost"], {"Cost": "-"})[0] == {"Cost": "Cost_given"}
+    with pytest.raises(InputError, match="unit_cost_given"):
+        resolve(["unit_cost", "unit_cost_given"], {"unit_cost": "-"})
+
+
+def test_products_are_scored_without_a_column_that_is_left_out() -> None:
+    rows = [{"product_id": n, "name": f"Tea {n}", "price": 2.0, "units_sold": n, "stock": 3,
+             "unit_cost": -1.0} for n in (1, 2, 3)]  # fmt: skip
+    with pytest.raises(InputError, match="unit_cost"):
+        analyze(rows)
+    products = analyze(rows, columns={"unit_cost": "-"}).products
+    assert "unit_cost" not in products.columns
+    assert products["unit_cost_given"].to_list() == [-1.0] * 3

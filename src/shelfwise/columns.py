@@ -178,6 +178,10 @@ def contract(given: Collection[str], needs: Collection[str], zero_price: str) ->
     return wanted
 
 
+NOT_USED = "-"
+"""What a mapping says of a column that is to be none of ours."""
+
+
 def resolve(
     theirs: Collection[str],
     mapping: Mapping[str, str] | None = None,
@@ -187,9 +191,12 @@ def resolve(
 
     An explicit mapping {theirs: ours} wins, then the exact name, then the name without
     case and blanks, then the aliases. Two columns that could be the same one are refused.
+    Mapped to `NOT_USED`, a column is taken for none of ours, whatever its name.
 
     >>> resolve(["SKU", "name", "Price", "sold", "stock"])[1]
     {'Price': 'price', 'SKU': 'product_id', 'sold': 'units_sold'}
+    >>> resolve(["stock", "on_hand"], {"stock": "-"})[0]
+    {'stock': 'stock_given', 'on_hand': 'stock'}
     """
     mapping = dict(mapping or {})
     known = {column.name for column in columns}
@@ -199,11 +206,14 @@ def resolve(
                 f"The mapping names {excerpt(theirs_name)}, which is no column of the data.",
                 f"The data has {', '.join(map(str, list(theirs)[:30]))}.",
             )
-        if ours not in known:
+        if ours not in known and ours != NOT_USED:
             raise InputError(
                 f"The mapping names {excerpt(ours)}, which is no column of the contract.",
                 "`shelfwise columns` lists them.",
             )
+    mapping |= {name: f"{name}_given" for name, ours in mapping.items() if ours == NOT_USED}
+    if there := {new for name, new in mapping.items() if new == f"{name}_given"} & set(theirs):
+        raise InputError(f"The data has a column {excerpt(min(there))} already.", "Rename it.")
     if len(set(mapping.values())) < len(mapping):
         raise InputError("The mapping gives two columns the same name.")
     found: dict[str, str] = {}

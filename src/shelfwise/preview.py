@@ -81,7 +81,8 @@ def _taken(names: list[str], mapping: Mapping[str, str] | None, *, lines: bool) 
         renaming, doubt = {}, str(error)
     # A column whose name another one has been given steps aside.
     free = known - set(renaming.values())
-    found = {n: renaming.get(n, n if n in free else None) for n in names}
+    taken = {n: renaming.get(n, n if n in free else None) for n in names}
+    found = {n: ours if ours in known else None for n, ours in taken.items()}
     there = set(found.values())
     missing = [c.name for c in contract if c.required and c.name not in there]
     if lines and not {"unit_price", "line_total"} & there:

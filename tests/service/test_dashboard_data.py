@@ -121,6 +121,24 @@ def test_columns_are_recognized_and_can_be_mapped_by_hand(app_with: App) -> None
     assert "gives two columns the same name" in twice
 
 
+def test_a_recognized_column_can_be_left_out(app_with: App) -> None:
+    rows = [{"product_id": row["product_id"], "name": row["name"], "price": row["price"],
+             "units_sold": row["units_sold"], "stock": 7, "on_hand": row["stock"]}
+            for row in shop(30)]  # fmt: skip
+    client = app_with().test_client()
+    place = uploaded(client, csv(rows))
+    shown = page(client, place)
+    given = {"csrf": token(shown), "do": "look", "as": "products", "c4": "-", "c5": "stock"}
+    with client.post(place, data=given) as answer:
+        assert answer.location == f"{place}?as=products&c4=-&c5=stock"
+        shown = page(client, answer.location)
+    assert heading(shown) == "All 30 rows can be scored"
+    chosen = re.findall(r'<select id="c4".*?</select>', shown, re.DOTALL)[0]
+    assert "selected" not in chosen
+    assert '<option value="-">' in chosen
+    assert re.findall(r'<select id="c5".*?value="(\w+)" selected', shown, re.DOTALL) == ["stock"]
+
+
 def stopped(client: FlaskClient, place: str, given: dict[str, str]) -> str:
     """Start an analysis, stop it, and go back to the form; where that is."""
     with client.post(place, data=given | {"do": "start"}) as answer:

@@ -26,7 +26,8 @@ File = Annotated[
 ProfileOption = Annotated[str, typer.Option(help="standard, robust, margin, or a .toml file.")]
 TieringOption = Annotated[str, typer.Option(help="quota or kmeans.")]
 MapOption = Annotated[
-    list[str] | None, typer.Option("--map", help="theirs=ours; may be given several times.")
+    list[str] | None,
+    typer.Option("--map", help="theirs=ours, or theirs=- to leave one out; may be repeated."),
 ]
 ErrorOption = Annotated[str, typer.Option(help="For bad rows: reject, skip or repair.")]
 ModelOption = Annotated[

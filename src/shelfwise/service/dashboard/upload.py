@@ -11,7 +11,7 @@ import msgspec
 from flask import Response, current_app, redirect, request
 from werkzeug.datastructures import FileStorage
 
-from shelfwise.columns import COLUMNS, LINES
+from shelfwise.columns import COLUMNS, LINES, NOT_USED
 from shelfwise.errors import InputError, NotFoundError, ShelfwiseError, excerpt
 from shelfwise.preview import Outlook, outlook
 from shelfwise.profile import PROFILES
@@ -53,7 +53,7 @@ class Asked:
     def of(cls, form: Mapping[str, str]) -> "Asked":
         """What a form, or an address, says."""
         lines = {"lines": True, "products": False}.get(form.get("as", ""))
-        ours = {column.name for column in (LINES if lines else COLUMNS)}
+        ours = {NOT_USED, *(column.name for column in (LINES if lines else COLUMNS))}
         places = {int(name[1:]): form[name] for name in form
                   if re.fullmatch("c[0-9]{1,4}", name) and form[name] in ours}  # fmt: skip
         settings = {name: form[name].strip() for name in FIELDS if form.get(name, "").strip()}
@@ -222,7 +222,7 @@ def _form(kept: Upload, asked: Asked, wrong: str) -> str:
         title=_title(found, lines),
         upload=kept, seen_file=found, lines=lines, wrong=wrong, asked=asked.settings,
         columns=[
-            {"at": at, "name": name, "taken": ours,
+            {"at": at, "name": name, "taken": ours, "unused": asked.places.get(at) == NOT_USED,
              "values": [row[name] for row in found.rows[:3] if row[name]]}
             for at, (name, ours) in enumerate(list(taken.columns.items())[:MAPPED])
         ],
