@@ -1,6 +1,7 @@
 """/v1/runs/{id}/publish and /v1/connect: a run for other tools, and dashboards for them."""
 
 import io
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,9 @@ from pages import do
 
 from kinds import shop
 from shelfwise.connect import grafana, superset
+from shelfwise.jobs.work import done
 from shelfwise.service import store
+from shelfwise.service.kept import jobs
 
 PLACE = "postgresql://shelfwise_reader@db.example/shelfwise"
 
@@ -39,6 +42,25 @@ def test_a_job_publishes_a_run_and_lets_so_many_stay(app_with: Callable[..., Fla
     for body in ({"keep": 0}, {"keep": "1"}, {"keep": 1.5}, {"all": True}):
         assert client.post("/v1/runs/latest/publish", json=body).status_code == 422
     assert client.post("/v1/runs/nobody/publish", json={}).status_code == 404
+
+
+def test_what_comes_by_a_schedule_may_be_published(
+    app_with: Callable[..., Flask], tmp_path: Path
+) -> None:
+    app = app_with(sources=(str(tmp_path),))
+    (tmp_path / "shop.json").write_text(json.dumps(shop(7)))
+    run = {"source": {"place": str(tmp_path / "shop.json")}, "publish": True}
+    asked = {"name": "weekly", "cron": "0 6 * * 1", "run": run}
+    assert app.test_client().post("/v1/schedules", json=asked).status_code == 201
+    with app.app_context():
+        job = jobs().trigger("weekly")
+        request = dict(jobs().get(job).request)
+    task = {"run_id": "weekly-1", "job_id": job, "request": request}
+    kept = done(store(app), task)
+    assert store(app).published.all() == [kept.id]
+    del request["publish"]
+    done(store(app), task | {"run_id": "weekly-2"})
+    assert store(app).published.all() == [kept.id]
 
 
 def read(client: FlaskClient, path: str) -> dict[str, bytes]:

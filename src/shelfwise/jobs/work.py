@@ -43,6 +43,9 @@ def done(store: Store, task: dict[str, Any]) -> Run:
         run = store.runs.get()
     if request.get("deliver"):
         reporting.prepare(store, run, request["deliver"], say)
+    if request.get("publish"):  # With what was made for its report.
+        say("publishing")
+        store.published.publish(run.id)
     return run
 
 

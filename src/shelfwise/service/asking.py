@@ -71,6 +71,7 @@ class NewRun(msgspec.Struct, forbid_unknown_fields=True):
     label: Text | None = None
     as_of: Day | None = None
     sales: Sales | None = None
+    publish: bool = False
 
 
 def as_request(asked: NewRun, origin: str = "api") -> dict[str, Any]:
