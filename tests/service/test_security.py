@@ -96,8 +96,11 @@ def test_every_route_needs_the_key_or_is_declared_open(client_of: ClientOf) -> N
     seen = set()
     for rule in app.url_map.iter_rules():
         path = rule.rule.replace("<path:filename>", "docs.css").replace("<format:", "json<")
+        path = path.replace("<document:", "pdf<")
         path = path.replace("<mark>/<name>", "x/dashboard.css")
-        path = re.sub(r"<[a-z]*:?[a-z_]+>?", "x", path).replace("jsonx", "json")
+        path = (
+            re.sub(r"<[a-z]*:?[a-z_]+>?", "x", path).replace("jsonx", "json").replace("pdfx", "pdf")
+        )
         seen.add(rule.endpoint)
         is_page = rule.endpoint in SCREENS
         is_open = rule.endpoint in OPEN or (is_page and SCREENS[rule.endpoint] is None)

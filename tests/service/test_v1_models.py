@@ -153,6 +153,7 @@ def test_keys_open_what_their_scopes_say(keyed: tuple[Door, dict[str, str]]) -> 
         if one.scope is None:
             continue
         path = one.path.replace("{format}", "json").replace("{table}", "trends")
+        path = path.replace("{document}", "html")
         path = re.sub(r"{\w+}", "nope", path)
         for scope, header in made.items():
             status = send(door, one.method, path, {}, **header).status
