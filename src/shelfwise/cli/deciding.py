@@ -15,6 +15,7 @@ from shelfwise.cli.policies import settings_from
 from shelfwise.cli.scoring import (
     CatalogOption,
     DatesOption,
+    ErrorOption,
     FirstOption,
     LastOption,
     MapOption,
@@ -107,6 +108,7 @@ def decide(
     as_of: Annotated[
         str | None, typer.Option(help="The day that dates are counted from, 2026-03-31.")
     ] = None,
+    on_error: ErrorOption = "reject",
     mapping: MapOption = None,
     first: FirstOption = None,
     last: LastOption = None,
@@ -150,6 +152,7 @@ def decide(
                 sales,
                 profile,
                 mapping,
+                on_error,
                 period_days,
                 as_of,
                 (mapping, catalog, stock, first, last, dates, rules, max_rejected),
@@ -229,6 +232,7 @@ def _evidence(
     sales: str | None,
     profile: str,
     mapping: list[str] | None,
+    on_error: str,
     period_days: float | None,
     as_of: str | None,
     counted: Any,
@@ -239,7 +243,7 @@ def _evidence(
     if sales is not None:
         analysis = score(sold(sales, **counting(*counted)), profile)
     else:
-        analysis = score(file, profile, mapping=mapping, period_days=period_days)
+        analysis = score(file, profile, mapping=mapping, on_error=on_error, period_days=period_days)
     return Evidence.of(analysis, as_of=day, period_days=period_days)
 
 

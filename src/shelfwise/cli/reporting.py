@@ -13,6 +13,7 @@ from shelfwise.cli.opinions import day_of
 from shelfwise.cli.scoring import (
     CatalogOption,
     DatesOption,
+    ErrorOption,
     FirstOption,
     LastOption,
     MapOption,
@@ -71,6 +72,7 @@ def report(
         str | None, typer.Option(help="ISO 4217 code of money whose products name none: EUR.")
     ] = None,
     locale: Annotated[str | None, typer.Option(help="How numbers are written: de_DE.")] = None,
+    on_error: ErrorOption = "reject",
     mapping: MapOption = None,
     first: FirstOption = None,
     last: LastOption = None,
@@ -98,9 +100,11 @@ def report(
         if is_run:
             made = _of_run(str(what), since, supplier, _formats(currency, locale), told)
         else:
+            options: dict[str, Any] = {"mapping": mapping, "on_error": on_error,
+                                       "period_days": period_days}  # fmt: skip
             counted = (mapping, catalog, stock, first, last, dates, rules, max_rejected)
             found = (
-                score(what, profile, mapping=mapping, period_days=period_days)
+                score(what, profile, **options)
                 if sales is None
                 else score(sold(sales, **counting(*counted)), profile)
             )
@@ -111,7 +115,7 @@ def report(
                 "evidence": Evidence.of(found, as_of=day_of("--as-of", as_of),
                                         period_days=period_days),
                 "receipts": files.read_table(receipts) if receipts else None,
-                "before": score(before, profile, mapping=mapping, period_days=period_days)
+                "before": score(before, profile, **options)
                 if before else None,
             }  # fmt: skip
             made = reports.report(found, supplier=supplier, **known)

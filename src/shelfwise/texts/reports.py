@@ -202,8 +202,8 @@ TEXTS: dict[str, str] = {
     "report.quality.lines": "{counted} of {n} order line counts|{counted} of {n} order lines count",
     "report.quality.days": "They were sold from {first} to {last}.",
     "report.quality.all": "All {n} products were scored",
-    "report.quality.some": "{n} product was scored, {skipped} rows were set aside|{n} products "
-    "were scored, {skipped} rows were set aside",
+    "report.quality.some": "{n} product was scored, {skipped} set aside|{n} products were scored, "
+    "{skipped} set aside",
     "report.quality.skipped": "{n} product was not scored.|{n} products were not scored.",
     "report.quality.findings": "What was found in the order lines",
     "report.quality.rejected": "Why rows were set aside",
