@@ -12,13 +12,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from werkzeug.test import Client
 
 import shelfwise
 from postgresql import new_database
+
+if TYPE_CHECKING:  # An environment without the service takes fixtures from here too.
+    from werkzeug.test import Client
 
 PATH = "/product-analysis"
 LIMITS = {
@@ -92,7 +94,7 @@ class Door(ABC):
 class ClientDoor(Door):
     """The application, called by the test client."""
 
-    client: Client
+    client: "Client"
 
     def send(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         more: dict[str, Any] = {"data": body}
