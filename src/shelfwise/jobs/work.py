@@ -1,16 +1,18 @@
-"""What a job does, in a process of its own: analyze a source, or make something of a run.
+"""What a job does, in a process beside the worker: analyze, or make something of a run.
 
     python -m shelfwise.jobs.work
 
 The request comes as a line of JSON on standard input, which stays open: when it closes,
 whoever wanted the work is gone, and it ends. Progress and the outcome go out as lines of
-JSON. The run's id is the job's, so that work done twice is saved once.
+JSON; the outcome says whether the process is `fit` for another request.
+The run's id is the job's, so that work done twice is saved once.
 """
 
 import contextlib
 import datetime as dt
 import json
 import os
+import queue
 import sys
 import threading
 import time
@@ -30,6 +32,8 @@ from shelfwise.sales import from_sales
 from shelfwise.store import Run, Store
 
 REPORT_SECONDS = 0.5
+FIT_BYTES = 500_000_000
+"""A process that has been larger is not kept: what it leaves in memory is not given back."""
 
 
 def done(store: Store, task: dict[str, Any]) -> Run:
@@ -177,15 +181,32 @@ def progressing() -> Iterator[None]:
         thread.join()
 
 
-def _end_with_parent() -> None:
-    """End when standard input closes: nobody waits for the outcome any more."""
+def _requests() -> "queue.Queue[bytes]":
+    """What comes on standard input; the process ends when it closes: nobody waits any more."""
+    found: queue.Queue[bytes] = queue.Queue()
 
-    def wait() -> None:
-        while os.read(0, 1):  # Not by the buffered reader: its lock would crash the end.
-            pass
+    def read() -> None:
+        parts: list[bytes] = []
+        while part := os.read(0, 65_536):  # Not by a buffered reader: its lock crashes the end.
+            head, newline, tail = part.partition(b"\n")
+            parts.append(head)
+            if newline:  # The next request comes after the outcome of this one.
+                found.put(b"".join(parts))
+                parts = [tail]
         os._exit(1)
 
-    threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=read, daemon=True).start()
+    return found
+
+
+def _peak_bytes() -> int:
+    """The most memory that this process has had; on Windows it is not known, and so 0."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _limit_memory(size: int, *, draws: bool) -> None:
@@ -201,39 +222,45 @@ def _limit_memory(size: int, *, draws: bool) -> None:
 
 
 def main() -> None:
-    """Do one job."""
-    task = json.loads(sys.stdin.buffer.readline())
-    _limit_memory(task.get("memory_bytes") or 0, draws="delivery" in task["request"])
-    _end_with_parent()
+    """Do jobs until one leaves nothing to build on: an unknown error, or much memory."""
+    requests, fit = _requests(), True
+    while fit:
+        task = json.loads(requests.get())
+        _limit_memory(task.get("memory_bytes") or 0, draws="delivery" in task["request"])
+        _NAMES.clear()
+        outcome, fit = _outcome(task)
+        fit = fit and _peak_bytes() <= FIT_BYTES
+        print(json.dumps(outcome | {"fit": fit}), flush=True)
+
+
+def _outcome(task: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """What became of a job, and whether the process can be trusted with another."""
     try:
         with Store() as store:
-            outcome: dict[str, Any]
             if delivery_id := task["request"].get("delivery"):
                 reporting.send(store, delivery_id, say)
-                outcome = {"delivery": delivery_id}
-            else:
-                run = done(store, task)
-                outcome = {"run_id": run.id, "products": run.products}
+                return {"delivery": delivery_id}, True
+            run = done(store, task)
+            return {"run_id": run.id, "products": run.products}, True
     except ShelfwiseError as error:
         problems = [{"pointer": p.pointer, "detail": p.detail}
                     for p in getattr(error, "problems", ())]  # fmt: skip
-        outcome = {"problem": {
+        return {"problem": {
             "code": error.code, "detail": _named(str(error)), "errors": problems,
             "error_count": getattr(error, "count", len(problems)),
-        }}  # fmt: skip
+        }}, True  # fmt: skip
     except MemoryError:
-        outcome = {"problem": {
+        return {"problem": {
             "code": "out_of_memory", "detail": "The work needs more memory than a job may take. "
             "Give it more (SHELFWISE_JOB_MEMORY), or send fewer products.",
             "errors": [], "error_count": 0,
-        }}  # fmt: skip
+        }}, False  # fmt: skip
     except Exception:
         traceback.print_exc()  # The worker's log has it.
-        outcome = {"problem": {
+        return {"problem": {
             "code": "internal_error", "detail": "Something went wrong; the worker's log has it.",
             "errors": [], "error_count": 0,
-        }}  # fmt: skip
-    print(json.dumps(outcome), flush=True)
+        }}, False  # fmt: skip
 
 
 if __name__ == "__main__":

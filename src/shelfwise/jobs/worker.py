@@ -1,4 +1,4 @@
-"""A worker: takes jobs off the queue and has each done in a process of its own.
+"""A worker: takes jobs off the queue and has each done in a process beside it.
 
 A worker that dies leaves its jobs marked as running under its id. It also leaves the row
 in which it said that it was alive; another worker that finds this row old puts the jobs
@@ -15,7 +15,6 @@ import queue
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from croniter import croniter
 from dbos import DBOS, DBOSConfig, PortableWorkflowError, SetWorkflowID
 
 from shelfwise.errors import NotFoundError, StoreError
+from shelfwise.jobs.processes import Process, Processes
 from shelfwise.jobs.queue import (
     APPLICATION,
     DELIVER,
@@ -70,8 +70,9 @@ class Worker:
         self.store = Store(settings)
         self._tracer = tracer()
         self._over = threading.Event()
-        self._children: set[subprocess.Popen[bytes]] = set()
-        self._sending: set[subprocess.Popen[bytes]] = set()
+        self._processes = Processes(os.environ | settings.environment())
+        self._children: set[Process] = set()
+        self._sending: set[Process] = set()
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Work until `stop`; jobs that are not done then go back into the queue."""
@@ -103,6 +104,7 @@ class Worker:
         forget_at = 0.0
         try:
             while not self._over.wait(BEAT_SECONDS):
+                self._processes.end_idle()
                 with contextlib.suppress(StoreError):  # It beats again when the database is back.
                     self._beat()
                     self._take_over()
@@ -172,14 +174,11 @@ class Worker:
 
     def _outcome(self, job_id: str, request: dict[str, Any]) -> dict[str, Any]:
         """What became of a job: a run, a problem, or nothing where it ended without a word."""
-        environ = self.settings.environment()
         memory = self.settings.job_memory
         task = {"run_id": run_of(job_id), "request": request, "memory_bytes": memory}
         outcome: dict[str, Any] = {}
-        with self._child(environ) as child:
-            assert child.stdin
-            child.stdin.write(json.dumps(task).encode() + b"\n")
-            child.stdin.flush()  # It stays open: its end would end the work.
+        with self._child("delivery" in request) as child:
+            child.ask(task)
             for line in self._lines(child, job_id):
                 said = json.loads(line)
                 if said.get("phase") == "sending":
@@ -187,39 +186,25 @@ class Worker:
                 if "phase" in said:
                     with contextlib.suppress(StoreError):  # The work goes on without it.
                         self._tell(job_id, said["phase"], said["done"])
-                else:
-                    outcome = said
+                    continue
+                child.fit = said.pop("fit", False)
+                outcome = said
+                if child.fit:
+                    break
         return outcome
 
     @contextlib.contextmanager
-    def _child(self, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "shelfwise.jobs.work"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | environ,
-            start_new_session=True,  # A signal to the worker's group is not meant for it.
-        )  # fmt: skip
-        self._children.add(child)
-        try:
-            with child:
-                try:
-                    yield child
-                finally:
-                    child.kill()
-        finally:
-            self._children.discard(child)
-            self._sending.discard(child)
+    def _child(self, draws: bool) -> Iterator[Process]:
+        with self._processes.taken(draws=draws) as child:
+            self._children.add(child)
+            try:
+                yield child
+            finally:
+                self._children.discard(child)
+                self._sending.discard(child)
 
-    def _lines(self, child: subprocess.Popen[bytes], job_id: str) -> Iterator[bytes]:
+    def _lines(self, child: Process, job_id: str) -> Iterator[bytes]:
         """What a child says, until it ends, its time is over, or its job is cancelled."""
-        said: queue.Queue[bytes | None] = queue.Queue()
-
-        def read() -> None:
-            assert child.stdout
-            for line in child.stdout:
-                said.put(line)
-            said.put(None)
-
-        threading.Thread(target=read, daemon=True).start()
         seconds, looked = self.settings.job_seconds, time.monotonic()
         end = looked + seconds
         while True:
@@ -234,7 +219,7 @@ class Worker:
                 if _cancelled(job_id):
                     return
             try:
-                line = said.get(timeout=1.0)
+                line = child.says(1.0)
             except queue.Empty:
                 continue
             if line is None:
@@ -301,14 +286,15 @@ class Worker:
                 DBOS.backfill_schedule(schedule["schedule_name"], last - moment, last + moment)
 
     def _end(self) -> None:
+        self._processes.end_idle(0)
         handing_over = self._sending & self._children
         for child in self._children - handing_over:
-            child.kill()
+            child.popen.kill()
         end = time.monotonic() + GRACE_SECONDS
         for child in handing_over:  # A mail that is cut off may have arrived: nobody knows.
             with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(max(0.0, end - time.monotonic()))
-            child.kill()
+                child.popen.wait(max(0.0, end - time.monotonic()))
+            child.popen.kill()
         DBOS.destroy()
         # What was being done is done by another worker, at once.
         with contextlib.suppress(StoreError), self.store.database.write() as connection:
