@@ -15,7 +15,7 @@ NEWEST = $(shell for minor in 14 13 12; do \
 	if "$$python" -c "import ensurepip" 2>/dev/null; then echo "$$python"; exit; fi; done; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-browser test-pandas3 test-engines test-superset test-python \
+.PHONY: help demo test test-slow test-postgresql test-browser test-pandas3 test-engines test-superset test-python \
 	bench docs screenshots lock format clean
 
 help: ## Show this list.
@@ -30,11 +30,13 @@ test: .venv/.installed ## Lint, check types and imports, and run the tests.
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --durations 0 --durations-min 1 \
-	-m "not slow and not browser and not spark and not ibis and not judge and not superset" $(PYTEST_FLAGS)
+	-m "not slow and not postgresql and not browser and not spark and not ibis and not judge and not superset" $(PYTEST_FLAGS)
 
 test-slow: .venv/.installed ## Run the simulations and large inputs, and build the image.
-	@$(BIN)/pytest -m slow $(PYTEST_FLAGS) || { code=$$?; test $$code -eq 5 && \
-	echo "No test is marked slow yet."; }
+	$(BIN)/pytest -m "slow and not postgresql" $(PYTEST_FLAGS)
+
+test-postgresql: .venv/.installed ## Run what asks for a PostgreSQL, which is started for it.
+	$(BIN)/pytest -m postgresql $(PYTEST_FLAGS)
 
 test-browser: .venv/.installed ## Open every page of the dashboard in Chromium.
 	$(BIN)/pytest -m browser -n 2 --dist load $(PYTEST_FLAGS)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import postgresql as pg
-from doors import environment
+from doors import DATABASES, environment
 from kinds import ENGINES, IBIS, SPARK, Engine
 
 # One example set for every run, here and in CI; `HYPOTHESIS_PROFILE=explore` looks further.
@@ -24,6 +24,17 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(tryfirst=True)  # Before tests are chosen by their marks.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What asks for PostgreSQL is marked as such: `make test-postgresql` runs it."""
+    for item in items:
+        params = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        given = [one for one in params if isinstance(one, str)]
+        fixtures = getattr(item, "fixturenames", ())
+        if "postgresql" in given or any(name.endswith("postgresql") for name in fixtures):
+            item.add_marker(pytest.mark.postgresql)
 
 
 @pytest.fixture(
@@ -66,7 +77,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pg.Server]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database."""
     if request.param == "sqlite":

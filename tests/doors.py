@@ -143,8 +143,8 @@ class LiveDoor(Door):
             connection.close()
 
 
-DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
-"""What a fixture of a whole module is made on; the second takes as long as the first."""
+DATABASES = ["sqlite", "postgresql"]
+"""What the store is made on."""
 
 
 def database_of(request: pytest.FixtureRequest) -> str:

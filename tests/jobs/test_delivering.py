@@ -14,6 +14,7 @@ import pytest
 from test_chaos import start, until, working
 
 import shelfwise
+from doors import DATABASES
 from kinds import shop
 from postgresql import new_database
 from receivers import Trust, hook_server, mail_server, smtp
@@ -29,7 +30,7 @@ def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
     return Trust(tmp_path_factory.mktemp("trust"))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.fixture(params=DATABASES)
 def settings(
     request: pytest.FixtureRequest, tmp_path: Path, trust: Trust, monkeypatch: pytest.MonkeyPatch
 ) -> Settings:
