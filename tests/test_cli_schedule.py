@@ -55,7 +55,7 @@ def test_a_schedule_is_added_shown_paused_run_and_removed(
     assert "T0" not in json.dumps(shown["deliver"])
     table = call("list").stdout
     assert "weekly" in table
-    assert "0 6 * * 1" in table
+    assert "monday 06:00" in table
     assert "is paused" in call("pause", "weekly").stdout
     assert json.loads(call("list", "--json").stdout)[0]["next_at"] is None
     assert "comes next" in call("pause", "weekly", "--off").stdout

@@ -121,6 +121,7 @@ def test_a_schedule_is_made_paused_sent_and_ended(client: FlaskClient, tmp_path:
     assert heading(shown).startswith("The next report goes out on Mon")
     assert "06:00" in heading(shown)
     assert "PDF, CSV" in words(shown)
+    assert "Mondays 06:00 Europe/Berlin" in words(shown)
     assert send(client, "/reports/schedules", "/reports", **form).status_code == 422
     for what, active in (("pause", False), ("resume", True)):
         send(client, "/reports/schedule", "/reports", name="weekly", do=what)
@@ -136,10 +137,26 @@ def test_a_schedule_is_made_paused_sent_and_ended(client: FlaskClient, tmp_path:
     assert text("reports.schedules.none") in page(client, "/reports")
 
 
+def test_a_schedule_shows_no_password_of_its_source(client: FlaskClient) -> None:
+    with client.application.app_context():
+        asked = {"source": {"place": "postgresql://me:hush-hush@db/shop/products"},
+                 "deliver": {"targets": [{"folder": "/reports"}], "make": None}}  # fmt: skip
+        jobs().add_schedule("odd", "*/5 * * * *", asked)
+    shown = page(client, "/reports")
+    assert "*/5 * * * * UTC, analyzes postgresql://" in words(shown)
+    assert "hush" not in shown
+
+
 @pytest.mark.parametrize(
     "change",
-    [{"day": "someday"}, {"time": "25:00"}, {"zone": "Mars/Base"}, {"name": ""}],
-    ids=["day", "time", "zone", "name"],
+    [
+        {"day": "someday"},
+        {"time": "25:00"},
+        {"zone": "Mars/Base"},
+        {"name": ""},
+        {"name": "a/../b"},
+    ],
+    ids=["day", "time", "zone", "name", "letters"],
 )
 def test_a_schedule_that_does_not_fit_keeps_what_was_written(
     client: FlaskClient, tmp_path: Path, change: dict[str, str]

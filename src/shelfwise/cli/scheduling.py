@@ -1,12 +1,10 @@
 """The command schedule: analyses that come again, and where their reports go."""
 
-import datetime as dt
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table as Grid
@@ -16,6 +14,9 @@ from shelfwise.cli.keeping import AsJson, store
 from shelfwise.cli.screen import err, out
 from shelfwise.errors import InputError, excerpt
 from shelfwise.settings import load_settings
+
+if TYPE_CHECKING:
+    from shelfwise.jobs.schedules import Schedule
 
 schedule = typer.Typer(
     help="Analyses that come again, and their reports: add, list, pause, remove, run.",
@@ -71,11 +72,6 @@ def add(
     from shelfwise.delivery.webhook import secret_of
     from shelfwise.jobs.reporting import deliver_of
 
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
-        raise InputError(
-            f"{excerpt(name)} is no name of a schedule.",
-            "It has up to 64 letters, digits, - and _.",
-        )
     settings = load_settings()
     request: dict[str, Any] = {"origin": "schedule"}
     if source is not None:
@@ -95,7 +91,7 @@ def add(
     with _jobs() as (kept, jobs):
         found = jobs.add_schedule(name, when, request, time_zone)
         kept.audit.add("command line", "schedule.add", name, cron=found.cron)
-    out.print(f"{name} comes next {_moment(found.next_at)}.", markup=False)
+    out.print(f"{name} comes next {_next(found)}.", markup=False)
     for target in found.targets:
         if url := target.get("webhook"):
             err.print(f"{url} is signed with:", markup=False, soft_wrap=True)
@@ -152,6 +148,7 @@ def _targets(
 def list_schedules(as_json: AsJson = False) -> None:
     """The schedules: when each comes next, and where its reports go."""
     from shelfwise.delivery.targets import shown
+    from shelfwise.jobs.schedules import plain
 
     with _jobs() as (_, jobs):
         found = jobs.schedules()
@@ -164,10 +161,15 @@ def list_schedules(as_json: AsJson = False) -> None:
         return
     grid = Grid("Name", "When", "Next", "Of", "Goes to")
     for one in found:
-        place = (one.to_dict()["request"].get("source") or {}).get("place", "the latest run")
         goes = [f"{t['kind']} {', '.join(t['to'])}" for t in map(shown, one.targets)]
-        grid.add_row(one.name, f"{one.cron} {one.time_zone}", _moment(one.next_at), Text(place),
-                     Text("\n".join(goes) or "nowhere"))  # fmt: skip
+        when = " ".join(plain(one.cron) or (one.cron,))
+        grid.add_row(
+            one.name,
+            f"{when} {one.time_zone}",
+            _next(one),
+            Text(one.place or "the latest run"),
+            Text("\n".join(goes) or "nowhere"),
+        )
     out.print(grid)
 
 
@@ -179,7 +181,7 @@ def pause(
     with _jobs() as (kept, jobs):
         found = jobs.pause(name, not off)
         kept.audit.add("command line", "schedule.resume" if off else "schedule.pause", name)
-    told = f"comes next {_moment(found.next_at)}" if found.active else "is paused"
+    told = f"comes next {_next(found)}" if found.active else "is paused"
     out.print(f"{name} {told}.", markup=False)
 
 
@@ -204,5 +206,7 @@ def run(name: Name) -> None:
         err.print("No worker is there now: shelfwise serve or shelfwise worker starts one.")
 
 
-def _moment(moment: dt.datetime | None) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M %Z") if moment else "paused"
+def _next(found: "Schedule") -> str:
+    if not found.active:
+        return "paused"
+    return found.next_at.strftime("%Y-%m-%d %H:%M %Z") if found.next_at else "never"

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from shelfwise.errors import InputError, NotFoundError, QueueFullError, excerpt
-from shelfwise.jobs.schedules import EXAMPLE, Schedule, cron_of, must_be_zone
+from shelfwise.jobs.schedules import EXAMPLE, Schedule, cron_of, must_be_name, must_be_zone
 from shelfwise.store import Store
 from shelfwise.store.database import Database, new_id, now
 from shelfwise.store.derived import KINDS
@@ -200,6 +200,7 @@ class Jobs:
         """
         from dbos import error as dbos_errors
 
+        must_be_name(name)
         cron = cron_of(cron)
         must_be_zone(time_zone)
         request = dict(request)

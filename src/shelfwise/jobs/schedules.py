@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 
 from shelfwise.engines.failures import masked
 from shelfwise.errors import InputError, excerpt
@@ -15,6 +15,7 @@ from shelfwise.errors import InputError, excerpt
 DAYS = {"sunday": "0", "monday": "1", "tuesday": "2", "wednesday": "3", "thursday": "4",
         "friday": "5", "saturday": "6", "weekdays": "1-5", "daily": "*"}  # fmt: skip
 """Words for days, as cron has them."""
+NAME = re.compile("[A-Za-z0-9_-]{1,64}")
 EXAMPLE = "For example 'monday 06:00' or cron '0 6 * * 1', time zone Europe/Berlin."
 
 
@@ -31,10 +32,16 @@ class Schedule:
 
     @property
     def next_at(self) -> dt.datetime | None:
-        """When it comes next; None for one that is paused."""
+        """When it comes next; None for one that is paused, or never comes."""
         if not self.active:
             return None
         return following(self.cron, self.time_zone)
+
+    @property
+    def place(self) -> str | None:
+        """What it analyzes, without a password; None for the latest run."""
+        source = self.request.get("source")
+        return _masked(source)["place"] if source else None
 
     @property
     def targets(self) -> list[dict[str, Any]]:
@@ -63,9 +70,9 @@ def cron_of(text: str) -> str:
     """
     found = re.fullmatch(r"([a-z]+) +([0-9]{1,2}):([0-9]{2})", text.strip().lower())
     if not found:
-        if not croniter.is_valid(text, second_at_beginning=True):
+        if not _comes_again(text):
             raise InputError(f"{excerpt(text)} is no time that comes again.", EXAMPLE)
-        return text
+        return " ".join(text.split())
     day, hour, minute = found.groups()
     if day not in DAYS:
         known = ", ".join(DAYS)
@@ -73,6 +80,39 @@ def cron_of(text: str) -> str:
     if int(hour) > 23 or int(minute) > 59:
         raise InputError(f"There is no time {hour}:{minute}.", EXAMPLE)
     return f"{int(minute)} {int(hour)} * * {DAYS[day]}"
+
+
+def _comes_again(cron: str) -> bool:
+    """Whether it is cron for times without end, which are the same whenever they are asked for.
+
+    A field of years ends, R is another time each time, and 30 February never comes.
+    """
+    return (
+        croniter.is_valid(cron, second_at_beginning=True)
+        and len(cron.split()) <= 6
+        and not re.search("(?<![a-z])r(?![a-z])", cron.lower())
+        and following(cron, "UTC") is not None
+    )
+
+
+def plain(cron: str) -> tuple[str, str] | None:
+    """The day and the time of cron that can be said so; the inverse of `cron_of`.
+
+    >>> plain("30 6 * * 1"), plain("*/5 * * * *")
+    (('monday', '06:30'), None)
+    """
+    found = re.fullmatch(r"([0-9]{1,2}) ([0-9]{1,2}) \* \* (\S+)", cron)
+    day = found and next((day for day, one in DAYS.items() if one == found[3]), None)
+    return (day, f"{int(found[2]):02}:{int(found[1]):02}") if found and day else None
+
+
+def must_be_name(name: str) -> None:
+    """InputError for a name that no path and no file could have."""
+    if not NAME.fullmatch(name):
+        raise InputError(
+            f"{excerpt(name)} is no name of a schedule.",
+            "It has up to 64 letters, digits, - and _.",
+        )
 
 
 def must_be_zone(name: str) -> ZoneInfo:
@@ -85,10 +125,25 @@ def must_be_zone(name: str) -> ZoneInfo:
         ) from error
 
 
-def following(cron: str, time_zone: str) -> dt.datetime:
-    """When the next time is."""
-    fires = croniter(cron, dt.datetime.now(ZoneInfo(time_zone)), second_at_beginning=True)
-    found: dt.datetime = fires.get_next(dt.datetime)
+def following(cron: str, time_zone: str, moment: dt.datetime | None = None) -> dt.datetime | None:
+    """When the next time after a moment is, now if none; None where none comes."""
+    return _nearest("get_next", cron, time_zone, moment)
+
+
+def preceding(cron: str, time_zone: str, moment: dt.datetime | None = None) -> dt.datetime | None:
+    """When the last time before a moment was, now if none; None where none was."""
+    return _nearest("get_prev", cron, time_zone, moment)
+
+
+def _nearest(way: str, cron: str, time_zone: str, moment: dt.datetime | None) -> dt.datetime | None:
+    zone = ZoneInfo(time_zone)
+    start = moment.astimezone(zone) if moment else dt.datetime.now(zone)
+    try:
+        found: dt.datetime = getattr(croniter(cron, start, second_at_beginning=True), way)(
+            dt.datetime
+        )
+    except CroniterBadDateError:
+        return None
     return found
 
 

@@ -19,10 +19,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from croniter import croniter
 from dbos import DBOS, DBOSConfig, PortableWorkflowError, SetWorkflowID
 
 from shelfwise.errors import NotFoundError, StoreError
@@ -40,6 +38,7 @@ from shelfwise.jobs.queue import (
     complaints,
     serializer,
 )
+from shelfwise.jobs.schedules import preceding
 from shelfwise.settings import Settings
 from shelfwise.store import Store
 from shelfwise.store.database import new_id, now
@@ -278,10 +277,8 @@ class Worker:
             since = schedule.get("last_fired_at")
             if since is None:
                 continue
-            zone = ZoneInfo(schedule.get("cron_timezone") or "UTC")
-            fires = croniter(schedule["schedule"], dt.datetime.now(zone), second_at_beginning=True)
-            last = fires.get_prev(dt.datetime)
-            if last > dt.datetime.fromisoformat(since):
+            last = preceding(schedule["schedule"], schedule.get("cron_timezone") or "UTC")
+            if last and last > dt.datetime.fromisoformat(since):
                 moment = dt.timedelta(seconds=0.5)
                 DBOS.backfill_schedule(schedule["schedule_name"], last - moment, last + moment)
 

@@ -11,7 +11,7 @@ from shelfwise.connect import grafana
 from shelfwise.delivery.targets import Target, shown
 from shelfwise.errors import InputError, NotFoundError, ShelfwiseError
 from shelfwise.jobs.reporting import deliver_of
-from shelfwise.jobs.schedules import Schedule
+from shelfwise.jobs.schedules import Schedule, plain
 from shelfwise.service import connecting, links
 from shelfwise.service.access import audited
 from shelfwise.service.dashboard.page import Seen, bound, screen, seen, show, url
@@ -191,9 +191,9 @@ def _delivery(one: Delivery) -> dict[str, Any]:
 
 def _schedule(one: Schedule) -> dict[str, Any]:
     targets = [shown(target) for target in one.targets]
-    return {"name": one.name, "cron": one.cron, "zone": one.time_zone, "active": one.active,
-            "next": one.next_at, "targets": targets,
-            "source": (one.request.get("source") or {}).get("place")}  # fmt: skip
+    return {"name": one.name, "cron": one.cron, "plain": plain(one.cron), "zone": one.time_zone,
+            "active": one.active, "next": one.next_at, "targets": targets,
+            "source": one.place}  # fmt: skip
 
 
 def _target() -> Target:
