@@ -355,6 +355,17 @@ def test_a_receiver_that_never_answers_is_cut_off(
     assert "took too long" in str(found.reason)
 
 
+def test_a_receiver_may_take_longer_to_answer_than_to_connect(
+    kept: Kept, settings_for: Callable[..., Settings], trusted: Trust,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(webhook, "CONNECT_SECONDS", 0.5)
+    with hook_server(trusted, hold=threading.Event()) as hook:
+        assert hook.hold
+        threading.Timer(1.0, hook.hold.set).start()
+        assert sent(kept, settings_for(), {"webhook": hook.url}).state == "sent"
+
+
 def test_plain_http_works_where_the_setting_names_the_host(
     kept: Kept, settings_for: Callable[..., Settings]
 ) -> None:

@@ -132,6 +132,9 @@ def test_a_schedule_says_when_it_comes_next_and_where_its_reports_go(
     assert send(door, "POST", "/v1/schedules", latest).json()["make"] is None
 
 
+TWICE = [{"mail": ["a@shop.example"], "formats": [one]} for one in ("pdf", "csv")]
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [({"cron": "someday 06:00"}, "no day 'someday'"), ({"cron": "monday 25:00"}, "no time 25:00"),
@@ -142,7 +145,8 @@ def test_a_schedule_says_when_it_comes_next_and_where_its_reports_go(
      ({"time_zone": "Mars/Olympus"}, "no time zone"), ({"time_zone": "../etc"}, "no time zone"),
      ({"deliver": []}, "Neither run nor deliver"), ({"make": ["nonsense"]}, "Invalid enum"),
      ({"deliver": [], "make": ["trends"]}, "make is given without a target"),
-     ({"deliver": [{"webhook": HOOK}] * 2}, "stands there before")],
+     ({"deliver": [{"webhook": HOOK}] * 2}, "stands there before"),
+     ({"deliver": TWICE}, "may have several formats")],
 )  # fmt: skip
 def test_a_schedule_that_does_not_fit_says_why(
     doors: Doors, change: dict[str, Any], told: str

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from shelfwise.delivery import webhook
 from shelfwise.errors import InputError, Problem, excerpt
 from shelfwise.settings import MAILBOX, Settings
-from shelfwise.store.deliveries import KINDS
+from shelfwise.store.deliveries import KINDS, place_of
 
 Format = Literal["pdf", "html", "xlsx", "csv"]
 FORMATS: dict[Format, str] = {
@@ -55,9 +55,10 @@ def checked(
             problems.append(Problem(f"{pointer}/{place}", str(error)))
     if problems:
         raise InputError(problems[0].detail, "", tuple(problems))
-    for place, target_dict in enumerate(found):
-        if target_dict in found[:place]:
-            detail = "The same target stands there before."
+    places = [place_of(target) for target in found]
+    for place, one in enumerate(places):
+        if one in places[:place]:  # A report goes to a place once, whatever its formats.
+            detail = "The same target stands there before; it may have several formats."
             raise InputError(detail, "", (Problem(f"{pointer}/{place}", detail),))
     return found
 

@@ -240,6 +240,8 @@ class _Pinned(http.client.HTTPConnection):
         if self._tls:
             context = ssl.create_default_context()
             self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+        # Who has taken it up may think until `cut`, which may have missed this very socket.
+        self.sock.settimeout(2 * TOTAL_SECONDS)
 
     def cut(self) -> None:
         """End it from another thread; whoever waits for it fails at once."""

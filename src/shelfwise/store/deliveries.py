@@ -198,10 +198,14 @@ class Deliveries:
             return bool(changed.rowcount)
 
 
+def place_of(target: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a target is, whatever goes there."""
+    return {name: target[name] for name in KINDS if name in target}
+
+
 def _id(run_id: str, schedule: str | None, once: str, target: Mapping[str, Any]) -> str:
     """The same for the same report on the same way, whenever it is asked for."""
-    place = {name: target[name] for name in KINDS if name in target}
-    named = json.dumps([run_id, schedule, once, place], sort_keys=True)
+    named = json.dumps([run_id, schedule, once, place_of(target)], sort_keys=True)
     return hashlib.sha256(named.encode()).hexdigest()[:32]
 
 
