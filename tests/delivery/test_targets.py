@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from shelfwise import reports
-from shelfwise.delivery import webhook
+from shelfwise.delivery import mail, webhook
 from shelfwise.delivery.targets import FORMATS, Target, checked, shown
 from shelfwise.errors import InputError, SettingError
 from shelfwise.settings import Settings, load_settings
@@ -99,8 +99,24 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "name": ({"mail": ["Ann <ann@shop.example>"]}, "no mail address"),
     "list": ({"mail": ["a@b.example,c@d.example"]}, "no mail address"),
     "quoted": ({"mail": ['"a b"@c.example']}, "no mail address"),
+    "two dots": ({"mail": ["a..c@b.example"]}, "no mail address"),
+    "first dot": ({"mail": [".a@b.example"]}, "no mail address"),
+    "no label": ({"mail": ["a@b..example"]}, "no mail address"),
+    "encoded": ({"mail": ["=?utf-8?q?x?=@b.example"]}, "no mail address"),
+    "long": ({"mail": ["a" * 65 + "@b.example"]}, "no mail address"),
     "other domain": ({"mail": ["a@elsewhere.example"]}, "SHELFWISE_MAIL_DOMAINS"),
 }
+
+
+@pytest.mark.parametrize(
+    "one", ["a@b.example", "o'neil+x.y_z@b.example", "A-1@b.example", "a" * 64 + "@b.example"]
+)
+def test_an_address_that_fits_can_be_written_to(
+    settings_for: Callable[..., Settings], one: str
+) -> None:
+    settings = settings_for(mail_from=one, **SMTP)
+    assert check({"mail": [one]}, settings) == {"mail": [one], "formats": ["pdf"]}
+    assert mail.composed(settings, "1", [one], "s", "t", []).startswith(b"From: Shelfwise")
 
 
 @pytest.mark.parametrize("name", BAD)
