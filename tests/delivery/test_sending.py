@@ -1,6 +1,7 @@
 """One try of each kind: what arrives, what is tried again, what is final, what nobody knows."""
 
 import base64
+import datetime as dt
 import hashlib
 import hmac
 import json
@@ -8,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from shelfwise.delivery.outcome import NotDelivered
 from shelfwise.delivery.sending import Letter, deliver
 from shelfwise.settings import Settings
 from shelfwise.store import Delivery, Run, Store
+from shelfwise.store.database import now
 
 Kept = tuple[Store, Run]
 LETTER = Letter("7 products really changed", "Seven.\n", {"pdf": b"%PDF", "csv": b"a,b\n"})
@@ -216,7 +219,7 @@ def test_where_the_answer_is_missing_nobody_knows_and_nothing_is_sent_again(
     kept: Kept, settings_for: Callable[..., Settings], trusted: Trust,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("shelfwise.delivery.mail.SECONDS", 1.0)
+    monkeypatch.setattr("shelfwise.delivery.mail.ANSWER_SECONDS", 1.0)
     with mail_server(trusted, hold_seconds=30) as box:
         settings = settings_for(smtp=smtp(box))
         found = sent(kept, settings, mail())
@@ -228,6 +231,16 @@ def test_where_the_answer_is_missing_nobody_knows_and_nothing_is_sent_again(
         kept[0].deliveries.again(found.id)
         assert sent(kept, settings, mail()).state == "sent"
     assert [message["Message-ID"] for message in box.mails] == [f"<{found.id}@shop.example>"] * 2
+
+
+def test_a_server_may_look_through_the_mail_before_it_answers(
+    kept: Kept, settings_for: Callable[..., Settings], trusted: Trust,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("shelfwise.delivery.mail.SECONDS", 1.0)
+    with mail_server(trusted, hold_seconds=2) as box:
+        assert sent(kept, settings_for(smtp=smtp(box)), mail()).state == "sent"
+    assert len(box.mails) == 1
 
 
 def test_a_mail_too_large_for_the_server_says_so(
@@ -287,6 +300,21 @@ def test_an_answer_says_whether_another_try_helps(
     if state == "waiting":
         assert found.due_at is not None
         assert (found.due_at - found.created_at).total_seconds() > 3_000
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [("3600", 3_600), ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("soon", 0), ("", 0),
+     ("9" * 5_000, webhook.MOST_WAIT), ("Fri, 31 Dec 9999 23:59:59 GMT", webhook.MOST_WAIT)],
+    ids=["seconds", "past", "word", "nothing", "digits", "far"],
+)  # fmt: skip
+def test_how_long_a_receiver_wants_to_be_left_alone(told: str, seconds: int) -> None:
+    assert webhook.wait_of(told) == seconds
+
+
+def test_the_day_until_which_a_receiver_wants_to_be_left_alone() -> None:
+    soon = now() + dt.timedelta(minutes=30)
+    assert 1_700 < webhook.wait_of(format_datetime(soon, usegmt=True)) <= 1_800
 
 
 def test_a_webhook_that_is_tried_again_has_the_same_id(

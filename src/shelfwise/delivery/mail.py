@@ -18,7 +18,9 @@ from shelfwise.delivery.outcome import Doubtful, NotDelivered
 from shelfwise.settings import Settings
 from shelfwise.store.database import now
 
-SECONDS = 30.0
+SECONDS, ANSWER_SECONDS = 30.0, 600.0
+"""How long the server is waited for, and how long once it has the message: it may look through
+the files first (RFC 5321, 4.5.3.2.6), and without an answer nobody knows."""
 SUBJECT_LETTERS = 150
 POLICY = SMTP.clone(cte_type="7bit")
 File = tuple[str, str, bytes]
@@ -75,6 +77,8 @@ def send(
         told = _addressed(server, settings, recipients, len(message), last=last)
         if not begin():
             raise Doubtful
+        assert server.sock
+        server.sock.settimeout(ANSWER_SECONDS)
         try:
             code, reply = server.data(message)
         except smtplib.SMTPDataError as error:  # It did not want to hear it.

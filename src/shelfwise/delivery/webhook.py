@@ -10,12 +10,14 @@ import hashlib
 import hmac
 import http.client
 import ipaddress
+import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -210,11 +212,19 @@ def _must_be_success(host: str, status: int, retry_after: str) -> None:
         raise NotDelivered(f"{host} answered {status}: {told}.", again=False)
     if status == 410:
         raise NotDelivered(f"{host} answered 410: this webhook is gone.", again=False)
-    wait = (
-        min(int(retry_after), MOST_WAIT) if retry_after.isascii() and retry_after.isdigit() else 0
-    )
     again = status >= 500 or status in (408, 429)
-    raise NotDelivered(f"{host} answered {status}.", again=again, least=wait)
+    raise NotDelivered(f"{host} answered {status}.", again=again, least=wait_of(retry_after))
+
+
+def wait_of(retry_after: str) -> float:
+    """The seconds that `Retry-After` asks for, as a number or a moment (RFC 9110, 10.2.3)."""
+    if re.fullmatch("[0-9]+", retry_after):
+        return min(int(retry_after[:9]), MOST_WAIT)
+    try:
+        left = parsedate_to_datetime(retry_after).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(left, 0.0), MOST_WAIT)
 
 
 class _Pinned(http.client.HTTPConnection):
