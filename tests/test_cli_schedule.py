@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import shelfwise
+from kinds import shop
 from shelfwise import cli
 from shelfwise.delivery.webhook import secret_of
 from shelfwise.errors import InputError, NotFoundError
@@ -69,6 +71,32 @@ def test_a_schedule_is_added_shown_paused_run_and_removed(
         actions = [entry["action"] for entry in store.audit.newest()[0]]
     assert actions[::-1] == [f"schedule.{name}" for name in
                              ("add", "pause", "resume", "trigger", "delete")]  # fmt: skip
+
+
+def test_what_a_schedule_has_sent_is_shown_and_sent_again(call: Callable[..., Any]) -> None:
+    with pytest.raises(NotFoundError):
+        call("sent", "weekly")
+    call("add", *GOOD)
+    assert "nothing yet" in call("sent", "weekly").stderr
+    with Store() as store:
+        run = store.runs.save(shelfwise.analyze(shop(9)))
+        targets = [{"folder": "/out", "formats": ["pdf"]}, {"webhook": HOOK}]
+        folder, hook = store.deliveries.plan(run.id, targets, schedule="weekly")
+        store.deliveries.failed(folder.id, "The disk is full.")
+        store.deliveries.sent(hook.id)
+    table = call("sent", "weekly").stdout
+    for told in (folder.id[:12], run.id[:12], "folder /out", "The disk is full."):
+        assert told in table
+    by_id = {one["id"]: one for one in json.loads(call("sent", "weekly", "--json").stdout)}
+    assert (by_id[folder.id]["state"], by_id[hook.id]["state"]) == ("failed", "sent")
+    assert by_id[hook.id]["target"]["to"] == ["https://hooks.invalid/..."]
+    assert "waits for a worker" in call("again", "weekly", folder.id[:8]).stdout
+    for arguments, said in (((folder.id,), "still to be sent"), ((hook.id,), "has arrived"),
+                            (("nope",), "0 deliveries")):  # fmt: skip
+        with pytest.raises(InputError, match=said):
+            call("again", "weekly", *arguments)
+    call("remove", "weekly")
+    assert folder.id[:12] in call("sent", "weekly").stdout
 
 
 def test_order_lines_and_the_latest_run_are_sources_too(

@@ -156,6 +156,23 @@ def test_a_schedule_that_does_not_fit_says_why(
     assert told in send(door, "POST", "/v1/schedules", asked).problem(422)["detail"]
 
 
+def test_what_a_schedule_has_sent_is_told_also_when_it_has_ended(
+    doors: Doors, tmp_path: Path
+) -> None:
+    door = doors()
+    place = "/v1/schedules/weekly/deliveries"
+    get(door, place).problem(404)
+    asked = {"name": "weekly", "cron": "monday 06:00", "deliver": [{"webhook": HOOK}]}
+    send(door, "POST", "/v1/schedules", asked)
+    assert get(door, place).ok()["data"] == []
+    with shelfwise.Store(load_settings({}, data_dir=tmp_path / "kept")) as store:
+        store.deliveries.plan(store.runs.get().id, [{"webhook": HOOK}], schedule="weekly")
+    (found,) = get(door, place).ok()["data"]
+    assert (found["schedule"], found["state"]) == ("weekly", "waiting")
+    assert send(door, "DELETE", "/v1/schedules/weekly").status == 204
+    assert len(get(door, place).ok()["data"]) == 1
+
+
 def test_trends_are_not_promised_of_a_source_of_products(doors: Doors, tmp_path: Path) -> None:
     run = {"source": {"place": str(tmp_path / "in" / "shop.csv")}}
     asked = {"name": "weekly", "cron": "monday 06:00", "run": run, "make": ["trends"],

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from shelfwise.jobs.schedules import Schedule
 
 schedule = typer.Typer(
-    help="Analyses that come again, and their reports: add, list, pause, remove, run.",
+    help="Analyses that come again, and their reports: add, list, pause, remove, run, sent, again.",
     no_args_is_help=True,
 )
+SHORT = 12
+"""Letters of an id that tell it from others, where people read it."""
 Name = Annotated[str, typer.Argument(help="The schedule's name.")]
 
 
@@ -204,6 +206,49 @@ def run(name: Name) -> None:
     out.print(f"{job_id} is in the queue.", markup=False, soft_wrap=True)
     if none:
         err.print("No worker is there now: shelfwise serve or shelfwise worker starts one.")
+
+
+@schedule.command("sent")
+def sent(name: Name, as_json: AsJson = False) -> None:
+    """What a schedule has sent last, or is to send; of what failed, why."""
+    from shelfwise.delivery.targets import shown
+
+    with _jobs() as (kept, jobs):
+        found = kept.deliveries.of_schedule(name)
+        if not found:
+            jobs.schedule(name)
+    if as_json:
+        out.print_json(json.dumps([one.to_dict() | {"target": shown(one.target)} for one in found]))
+        return
+    if not found:
+        err.print(f"{name} has sent nothing yet.", markup=False)
+        return
+    grid = Grid("Delivery", "Run", "To", "State", "Since")
+    for one in found:
+        target = shown(one.target)
+        told = "\n".join(filter(None, (one.state, one.reason, one.note)))
+        grid.add_row(one.id[:SHORT], one.run_id[:SHORT],
+                     Text(f"{target['kind']} {', '.join(target['to'])}"), Text(told),
+                     f"{one.sent_at or one.created_at:%Y-%m-%d %H:%M %Z}")  # fmt: skip
+    out.print(grid)
+
+
+@schedule.command("again")
+def again(
+    name: Name,
+    delivery: Annotated[str, typer.Argument(help="Its id, or how that begins.")],
+) -> None:
+    """Send again what failed, or of which nobody knows whether it arrived."""
+    with store() as kept:
+        alike = [one for one in kept.deliveries.of_schedule(name) if one.id.startswith(delivery)]
+        if len(alike) != 1:
+            raise InputError(
+                f"{len(alike)} deliveries of {name} begin with {excerpt(delivery)}.",
+                f"shelfwise schedule sent {name} shows them.",
+            )
+        found = kept.deliveries.again(alike[0].id)
+        kept.audit.add("command line", "delivery.again", found.id)
+    out.print(f"{found.id} waits for a worker.", markup=False)
 
 
 def _next(found: "Schedule") -> str:

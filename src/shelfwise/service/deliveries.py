@@ -19,7 +19,7 @@ from shelfwise.service.contract import (
     listed,
     query,
 )
-from shelfwise.service.kept import once, store
+from shelfwise.service.kept import jobs, once, store
 from shelfwise.settings import Settings
 from shelfwise.store import Delivery
 
@@ -45,12 +45,7 @@ def shown_target(target: dict[str, Any], schedule: str | None) -> dict[str, Any]
 
 def shown(one: Delivery) -> dict[str, Any]:
     """A delivery as the API shows it."""
-    moments = {name: getattr(one, name) for name in ("created_at", "due_at", "sent_at")}
-    texts = {name: moment.isoformat(timespec="milliseconds") if moment else None
-             for name, moment in moments.items()}  # fmt: skip
-    plain = {name: getattr(one, name) for name in
-             ("id", "run_id", "schedule", "state", "tries", "reason", "note")}  # fmt: skip
-    return plain | texts | {"target": shown_target(dict(one.target), one.schedule)}
+    return one.to_dict() | {"target": shown_target(dict(one.target), one.schedule)}
 
 
 @endpoint(
@@ -102,6 +97,22 @@ def add_deliveries(run_id: str) -> Response:
     response.status_code = 202
     response.headers["Retry-After"] = "1"
     return response
+
+
+@endpoint(
+    api, "GET", "/v1/schedules/{name}/deliveries",
+    scope="read",
+    summary="What a schedule has sent last, or is to send, newest first.",
+    answers=answers("DeliveryPage", "The deliveries."),
+    errors={"404": "There is no such schedule."} | STORE_ERRORS,
+)  # fmt: skip
+def list_schedule_deliveries(name: str) -> Response:
+    """The deliveries of a schedule; also of one that has ended."""
+    query()
+    found = store().deliveries.of_schedule(name)
+    if not found:
+        jobs().schedule(name)
+    return listed([shown(one) for one in found])
 
 
 @endpoint(

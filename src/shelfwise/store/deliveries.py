@@ -60,6 +60,15 @@ class Delivery:
         """What the next try is called; no two tries are called alike."""
         return f"deliver-{self.id}-{self.round}-{self.tries}"
 
+    def to_dict(self) -> dict[str, Any]:
+        """The delivery as people and programs are shown it, but for its target."""
+        plain = {name: getattr(self, name) for name in
+                 ("id", "run_id", "schedule", "state", "tries", "reason", "note")}  # fmt: skip
+        for name in ("created_at", "due_at", "sent_at"):
+            moment = getattr(self, name)
+            plain[name] = moment.isoformat(timespec="milliseconds") if moment else None
+        return plain
+
 
 class Deliveries:
     """The deliveries of a store."""
