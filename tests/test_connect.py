@@ -164,6 +164,7 @@ def test_the_files_of_grafana_belong_together() -> None:
     board = found["dashboards/shelfwise/shelfwise.json"]
     (provider,) = found["dashboards/shelfwise.yaml"]["providers"]
     assert provider["options"]["path"].endswith("/dashboards/shelfwise")
+    assert board["timezone"] == "utc"  # Else the days of runs would be others west of London.
     taken: set[tuple[int, int]] = set()
     for number, (panel, question) in enumerate(
         zip(board["panels"], QUESTIONS, strict=True), start=1

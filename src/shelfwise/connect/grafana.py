@@ -75,7 +75,7 @@ def dashboard() -> dict[str, Any]:
         "title": TITLE,
         "description": ABOUT,
         "tags": ["shelfwise"],
-        "timezone": "browser",
+        "timezone": "utc",  # A day is midnight there; west of it, it would be the day before.
         "schemaVersion": 39,
         "editable": True,
         "time": {"from": "now-2y", "to": "now"},
