@@ -61,6 +61,10 @@ def test_a_schedule_is_added_shown_paused_run_and_removed(
     assert "is paused" in call("pause", "weekly").stdout
     assert json.loads(call("list", "--json").stdout)[0]["next_at"] is None
     assert "comes next" in call("pause", "weekly", "--off").stdout
+    assert "18:00" in call("move", "weekly", "friday 18:00").stdout
+    moved = json.loads(call("list", "--json").stdout)[0]
+    assert (moved["cron"], moved["time_zone"]) == ("0 18 * * 5", "Europe/Berlin")
+    assert moved["request"] == shown["request"]
     ran = call("run", "weekly")
     assert "is in the queue" in ran.stdout
     assert "No worker is there now" in ran.stderr
@@ -70,7 +74,7 @@ def test_a_schedule_is_added_shown_paused_run_and_removed(
     with Store() as store:
         actions = [entry["action"] for entry in store.audit.newest()[0]]
     assert actions[::-1] == [f"schedule.{name}" for name in
-                             ("add", "pause", "resume", "trigger", "delete")]  # fmt: skip
+                             ("add", "pause", "resume", "change", "trigger", "delete")]  # fmt: skip
 
 
 def test_what_a_schedule_has_sent_is_shown_and_sent_again(call: Callable[..., Any]) -> None:

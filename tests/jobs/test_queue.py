@@ -15,6 +15,7 @@ from test_chaos import until, working
 from kinds import shop
 from shelfwise.errors import NotFoundError, QueueFullError
 from shelfwise.jobs.queue import Jobs
+from shelfwise.jobs.schedules import SINCE
 from shelfwise.settings import Settings, load_settings
 from shelfwise.store import Store
 from shelfwise.store.database import now
@@ -115,6 +116,33 @@ def test_what_time_starts_is_done_where_the_queue_is_full(settings: Settings, st
     with pytest.raises(QueueFullError):
         jobs.must_have_room()
     jobs.close()
+
+
+def test_what_was_missed_while_no_worker_ran_comes_once(
+    settings: Settings, store: Store, jobs: Jobs
+) -> None:
+    upload = store.uploads.add("parquet", "shop", pl.DataFrame(shop(9)).write_parquet)
+    for name in ("weekly", "paused", "never"):
+        jobs.add_schedule(name, "0 6 * * 1", {"source": {"upload": upload.id}})
+    weeks = (now() - dt.timedelta(weeks=3)).isoformat()
+    kept = table(store, "workflow_schedules")
+    with store.database.write() as connection:
+        for changed in (
+            f"last_fired_at = '{weeks}'",
+            # As programs before this one kept them.
+            f"context = replace(context, '{SINCE}', 'x')",
+            "schedule = '0 0 30 2 *' WHERE schedule_name = 'never'",
+        ):
+            connection.exec_driver_sql(f"UPDATE {kept} SET {changed}")
+    jobs.change_schedule("paused", active=False)
+    jobs.change_schedule("paused", active=True)
+    for _ in range(2):
+        with working(settings):
+            until(lambda: jobs.workers() > 0 and bool(store.runs.newest(9)[0]), 60)
+            beats(store, 2)
+    assert len(store.runs.newest(9)[0]) == 1
+    (job,) = jobs.newest()[0]
+    assert job.id.startswith("sched-weekly-")
 
 
 def beats(store: Store, count: int) -> None:

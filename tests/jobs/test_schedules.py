@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 
 from shelfwise.jobs.schedules import DAYS, Schedule, cron_of, following, plain, preceding
+from shelfwise.store.database import now
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,25 @@ def test_what_was_kept_and_never_comes_stops_nobody() -> None:
     kept = Schedule("never", "0 0 30 2 *", "UTC", True, None, {})
     assert kept.to_dict()["next_at"] is None
     assert preceding(kept.cron, kept.time_zone) is None
+
+
+def test_what_was_missed_is_the_last_time_since_it_came_or_was_made() -> None:
+    def missed(last_fired_at: dt.timedelta | None, since: dt.timedelta | None,
+               active: bool = True) -> bool:  # fmt: skip
+        moments = [one and (now() - one).isoformat() for one in (last_fired_at, since)]
+        kept = Schedule("weekly", "0 6 * * 1", "UTC", active, moments[0], {}, moments[1])
+        found = kept.missed
+        assert found in (None, preceding(kept.cron, kept.time_zone))
+        return found is not None
+
+    weeks, moment = dt.timedelta(weeks=2), dt.timedelta(seconds=1)
+    assert missed(weeks, weeks)
+    assert missed(None, weeks), "it was made, and no worker has run since"
+    assert missed(weeks, None)
+    assert not missed(weeks, weeks, active=False)
+    assert not missed(moment, weeks)
+    assert not missed(weeks, moment), "it was paused, or had another time"
+    assert not missed(None, None)
 
 
 def test_words_for_a_time_and_cron_are_each_other() -> None:

@@ -128,6 +128,17 @@ def test_a_schedule_says_when_it_comes_next_and_where_its_reports_go(
     assert "deliver" not in found["request"]
     paused = send(door, "PATCH", "/v1/schedules/weekly", {"active": False}).ok()
     assert paused["next_at"] is None
+    moved = send(door, "PATCH", "/v1/schedules/weekly",
+                 {"cron": "friday 18:00", "time_zone": "America/New_York"}).ok()  # fmt: skip
+    assert (moved["cron"], moved["active"]) == ("0 18 * * 5", False)
+    resumed = send(door, "PATCH", "/v1/schedules/weekly", {"active": True}).ok()
+    assert resumed["next_at"].endswith(("-05:00", "-04:00"))
+    same = ("name", "request", "deliver", "make", "last_fired_at")
+    assert [resumed[name] for name in same] == [found[name] for name in same]
+    for wrong in ({}, {"cron": None}, {"cron": "0 0 30 2 *"}, {"time_zone": "Mars/Olympus"}):
+        send(door, "PATCH", "/v1/schedules/weekly", wrong).problem(422)
+    send(door, "PATCH", "/v1/schedules/nope", {"active": True}).problem(404)
+    assert get(door, "/v1/schedules/weekly").ok()["cron"] == "0 18 * * 5"
     latest = {"name": "latest", "cron": "daily 07:00", "deliver": [{"webhook": HOOK}]}
     assert send(door, "POST", "/v1/schedules", latest).json()["make"] is None
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from shelfwise.jobs.schedules import Schedule
 
 schedule = typer.Typer(
-    help="Analyses that come again, and their reports: add, list, pause, remove, run, sent, again.",
+    help="Analyses that come again, and their reports: add, list, move, pause, remove, run, "
+    "sent, again.",
     no_args_is_help=True,
 )
 SHORT = 12
@@ -181,10 +182,25 @@ def pause(
 ) -> None:
     """Stop a schedule for a while, or let it go on."""
     with _jobs() as (kept, jobs):
-        found = jobs.pause(name, not off)
+        found = jobs.change_schedule(name, active=off)
         kept.audit.add("command line", "schedule.resume" if off else "schedule.pause", name)
     told = f"comes next {_next(found)}" if found.active else "is paused"
     out.print(f"{name} {told}.", markup=False)
+
+
+@schedule.command("move")
+def move(
+    name: Name,
+    when: Annotated[str, typer.Argument(help="Such as 'friday 18:00', or cron.")],
+    time_zone: Annotated[
+        str | None, typer.Option(help="Such as Europe/Berlin; as it was if not given.")
+    ] = None,
+) -> None:
+    """Have a schedule come at another time; all else stays."""
+    with _jobs() as (kept, jobs):
+        found = jobs.change_schedule(name, cron=when, time_zone=time_zone)
+        kept.audit.add("command line", "schedule.change", name, cron=found.cron)
+    out.print(f"{name} comes next {_next(found)}.", markup=False)
 
 
 @schedule.command("remove")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from shelfwise.errors import InputError, NotFoundError, QueueFullError, excerpt
-from shelfwise.jobs.schedules import EXAMPLE, Schedule, cron_of, must_be_name, must_be_zone
+from shelfwise.jobs.schedules import EXAMPLE, SINCE, Schedule, cron_of, must_be_name, must_be_zone
 from shelfwise.store import Store
 from shelfwise.store.database import Database, new_id, now
 from shelfwise.store.derived import KINDS
@@ -212,10 +212,7 @@ class Jobs:
                     f"There is a schedule {excerpt(name)} already.", "Delete it first."
                 )
             try:
-                self._client.create_schedule(
-                    schedule_name=name, workflow_name=SCHEDULED, schedule=cron,
-                    context=request, cron_timezone=time_zone, queue_name=QUEUE,
-                )  # fmt: skip
+                self._client.create_schedule(**self._declared(name, cron, time_zone, request))
             except dbos_errors.DBOSException as error:
                 raise InputError(
                     f"The schedule does not fit: {str(error)[:200]}.", EXAMPLE
@@ -228,19 +225,35 @@ class Jobs:
             found = self._client.get_schedule(name)
         if found is None:
             raise NotFoundError(f"There is no schedule {excerpt(name)}.")
-        return self._schedule(found)
+        return Schedule.of(found)
 
     def schedules(self) -> list[Schedule]:
         """All schedules, by name."""
         with complaints(self._database):
             found = self._client.list_schedules()
-        return sorted(map(self._schedule, found), key=lambda one: one.name)
+        return sorted(map(Schedule.of, found), key=lambda one: one.name)
 
-    def pause(self, name: str, paused: bool = True) -> Schedule:
-        """Stop a schedule for a while, or let it go on."""
-        self.schedule(name)
+    def change_schedule(
+        self,
+        name: str,
+        *,
+        active: bool | None = None,
+        cron: str | None = None,
+        time_zone: str | None = None,
+    ) -> Schedule:
+        """Pause a schedule or let it go on, or have it come at other times.
+
+        What would have come before that stays away.
+        """
+        found = self.schedule(name)
+        cron = found.cron if cron is None else cron_of(cron)
+        time_zone = found.time_zone if time_zone is None else time_zone
+        must_be_zone(time_zone)
+        declared: Any = self._declared(name, cron, time_zone, found.request)
         with complaints(self._database):
-            (self._client.pause_schedule if paused else self._client.resume_schedule)(name)
+            self._client.apply_schedules([declared])
+            if active is not None:
+                (self._client.resume_schedule if active else self._client.pause_schedule)(name)
         return self.schedule(name)
 
     def delete_schedule(self, name: str) -> None:
@@ -301,18 +314,15 @@ class Jobs:
         )
 
     @staticmethod
-    def _schedule(found: Mapping[str, Any]) -> Schedule:
-        import json
-
-        context = found["context"]
-        return Schedule(
-            name=found["schedule_name"],
-            cron=found["schedule"],
-            time_zone=found.get("cron_timezone") or "UTC",
-            active=found["status"] == "ACTIVE",
-            last_fired_at=found.get("last_fired_at"),
-            request=json.loads(context) if isinstance(context, str) else context,
-        )
+    def _declared(
+        name: str, cron: str, time_zone: str, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """A schedule as DBOS takes it, from now on."""
+        return {
+            "schedule_name": name, "workflow_name": SCHEDULED, "schedule": cron,
+            "context": {**request, SINCE: _text(now())}, "cron_timezone": time_zone,
+            "queue_name": QUEUE,
+        }  # fmt: skip
 
 
 def serializer() -> Any:

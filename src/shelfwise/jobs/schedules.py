@@ -1,6 +1,7 @@
 """Schedules: when one comes, as cron or in plain words, what it does, and when it comes next."""
 
 import datetime as dt
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from shelfwise.errors import InputError, excerpt
 DAYS = {"sunday": "0", "monday": "1", "tuesday": "2", "wednesday": "3", "thursday": "4",
         "friday": "5", "saturday": "6", "weekdays": "1-5", "daily": "*"}  # fmt: skip
 """Words for days, as cron has them."""
+SINCE = "schedule_since"
+"""Where DBOS keeps `since`: in what its jobs carry."""
 NAME = re.compile("[A-Za-z0-9_-]{1,64}")
 EXAMPLE = "For example 'monday 06:00' or cron '0 6 * * 1', time zone Europe/Berlin."
 
@@ -29,6 +32,30 @@ class Schedule:
     active: bool
     last_fired_at: str | None
     request: Mapping[str, Any]
+    since: str | None = None
+    """From when on it has come at these times: it was made, changed, or went on after a pause."""
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> "Schedule":
+        """A schedule as DBOS keeps it."""
+        context = found["context"]
+        request = dict(json.loads(context) if isinstance(context, str) else context)
+        return cls(
+            name=found["schedule_name"],
+            cron=found["schedule"],
+            time_zone=found.get("cron_timezone") or "UTC",
+            active=found["status"] == "ACTIVE",
+            last_fired_at=found.get("last_fired_at"),
+            since=request.pop(SINCE, None),
+            request=request,
+        )
+
+    @property
+    def missed(self) -> dt.datetime | None:
+        """The last time at which it should have come and did not; None where it came."""
+        known = [dt.datetime.fromisoformat(one) for one in (self.last_fired_at, self.since) if one]
+        last = preceding(self.cron, self.time_zone) if self.active and known else None
+        return last if last and last > max(known) else None
 
     @property
     def next_at(self) -> dt.datetime | None:

@@ -38,7 +38,7 @@ from shelfwise.jobs.queue import (
     complaints,
     serializer,
 )
-from shelfwise.jobs.schedules import preceding
+from shelfwise.jobs.schedules import Schedule
 from shelfwise.settings import Settings
 from shelfwise.store import Store
 from shelfwise.store.database import new_id, now
@@ -273,14 +273,10 @@ class Worker:
 
     def _make_up(self) -> None:
         """Do the last fire of each schedule that came while no worker ran; the others are past."""
-        for schedule in DBOS.list_schedules(status="ACTIVE"):
-            since = schedule.get("last_fired_at")
-            if since is None:
-                continue
-            last = preceding(schedule["schedule"], schedule.get("cron_timezone") or "UTC")
-            if last and last > dt.datetime.fromisoformat(since):
-                moment = dt.timedelta(seconds=0.5)
-                DBOS.backfill_schedule(schedule["schedule_name"], last - moment, last + moment)
+        moment = dt.timedelta(seconds=0.5)
+        for one in map(Schedule.of, DBOS.list_schedules(status="ACTIVE")):
+            if last := one.missed:
+                DBOS.backfill_schedule(one.name, last - moment, last + moment)
 
     def _end(self) -> None:
         self._processes.end_idle(0)

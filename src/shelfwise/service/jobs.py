@@ -38,21 +38,27 @@ NO_JOB = {"404": "There is no such job."} | STORE_ERRORS
 NO_SCHEDULE = {"404": "There is no such schedule."} | STORE_ERRORS
 
 
+Cron = Annotated[str, msgspec.Meta(min_length=9, max_length=100)]
+Zone = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
 class NewSchedule(msgspec.Struct, forbid_unknown_fields=True):
     """An analysis that comes again."""
 
     name: Annotated[str, msgspec.Meta(pattern=f"^{ID}$", max_length=64)]
-    cron: Annotated[str, msgspec.Meta(min_length=9, max_length=100)]
+    cron: Cron
     run: NewRun | None = None
-    time_zone: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] = "UTC"
+    time_zone: Zone = "UTC"
     deliver: Targets = []
     make: Annotated[list[Kind], msgspec.Meta(max_length=len(KINDS))] | None = None
 
 
 class ScheduleChange(msgspec.Struct, forbid_unknown_fields=True):
-    """What may change of a schedule."""
+    """What may change of a schedule; what is not given stays."""
 
-    active: bool
+    active: bool | None = None
+    cron: Cron | None = None
+    time_zone: Zone | None = None
 
 
 def shown(found: Schedule) -> dict[str, Any]:
@@ -204,17 +210,24 @@ def get_schedule(name: str) -> Response:
 @endpoint(
     api, "PATCH", "/v1/schedules/{name}",
     scope="admin",
-    summary="Pause a schedule, or let it go on.",
-    body=json_body(ScheduleChange, {"active": False}),
+    summary="Pause a schedule, let it go on, or have it come at other times.",
+    description="What is left out or null stays. What would have come before stays away.",
+    body=json_body(ScheduleChange, {"cron": "friday 18:00", "time_zone": "Europe/Berlin"}),
     answers=answers("Schedule", "The schedule as it is now."),
     errors=BAD_BODY | NO_SCHEDULE,
 )  # fmt: skip
 def change_schedule(name: str) -> Response:
-    """Pause or resume a schedule."""
+    """Pause, resume or move a schedule."""
     query()
     change = body_as(ScheduleChange)
-    found = jobs().pause(name, not change.active)
-    audited("schedule.resume" if change.active else "schedule.pause", name)
+    given = {n: value for n, value in msgspec.to_builtins(change).items() if value is not None}
+    if not given:
+        raise InputError("Nothing is to change.", "Give active, cron or time_zone.")
+    found = jobs().change_schedule(name, **given)
+    if change.cron or change.time_zone:
+        audited("schedule.change", name, cron=found.cron)
+    if change.active is not None:
+        audited("schedule.resume" if change.active else "schedule.pause", name)
     return json_answer(shown(found))
 
 

@@ -128,7 +128,7 @@ def change_report_schedule() -> Any:
     """Pause, resume, trigger or end a schedule."""
     name, what = request.form.get("name", ""), request.form.get("do", "")
     if what in ("pause", "resume"):
-        jobs().pause(name, what == "pause")
+        jobs().change_schedule(name, active=what == "resume")
     elif what == "run":
         jobs().trigger(name)
     elif what == "delete":
