@@ -19,7 +19,7 @@ from receivers import Trust, free_port, hook_server, mail_server, smtp
 from shelfwise.delivery import webhook
 from shelfwise.delivery.outcome import NotDelivered
 from shelfwise.delivery.sending import Letter, deliver
-from shelfwise.settings import Settings
+from shelfwise.settings import Settings, load_settings
 from shelfwise.store import Delivery, Run, Store
 from shelfwise.store.database import now
 
@@ -167,6 +167,7 @@ def test_a_server_that_is_away_is_asked_again(
     settings = settings_for(smtp=f"smtp://localhost:{free_port()}")
     found = sent(kept, settings, mail())
     assert (found.state, found.tries) == ("waiting", 1)
+    assert found.reason == "The mail server: Connection refused."
     with mail_server(trusted) as box:
         assert sent(kept, settings_for(smtp=smtp(box)), mail()).state == "sent"
     assert len(box.mails) == 1
@@ -186,6 +187,23 @@ def test_recipients_that_are_refused_are_named_and_the_others_get_it(
         none = sent(kept, settings_for(smtp=smtp(box)), mail(["bob@shop.example"]))
         assert none.state == "failed"
         assert "550" in str(none.reason)
+
+
+def test_each_try_waits_longer_and_then_it_is_given_up(
+    kept: Kept, settings_for: Callable[..., Settings]
+) -> None:
+    waits = load_settings({}).delivery_waits
+    settings = settings_for(smtp=f"smtp://localhost:{free_port()}", delivery_waits=waits)
+    for tries, wait in enumerate(waits, start=1):
+        before = now()
+        found = sent(kept, settings, mail())
+        assert (found.state, found.tries) == ("waiting", tries)
+        assert found.due_at is not None
+        assert before <= found.due_at - dt.timedelta(seconds=float(wait)) <= now()
+    assert sorted(map(float, waits)) == [60, 300, 1_800, 7_200, 21_600, 43_200]
+    found = sent(kept, settings, mail())
+    assert (found.state, found.due_at) == ("failed", None)
+    assert "given up after 7 tries" in str(found.reason)
 
 
 def test_a_recipient_who_is_greylisted_is_waited_for_until_the_last_try(

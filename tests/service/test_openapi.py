@@ -207,9 +207,10 @@ def needs_what_is_kept(case: Any) -> bool:
     """
     query = case.query if isinstance(case.query, dict) else {}
     parameters = isinstance(case.body, dict) and "parameters" in case.body
-    # So is a place that the settings do not open, an upload that is none, a cron that is none,
-    # a last day before the first; a folder that nothing may go to; a path that leads nowhere.
-    kept = {"source", "run", "run_id", "cron", "last_day", "to", "path"}
+    # So is a place that the settings do not open, an upload that is none, a cron or a time
+    # zone that is none, a last day before the first; a folder that nothing may go to; a path
+    # that leads nowhere.
+    kept = {"source", "run", "run_id", "cron", "time_zone", "last_day", "to", "path"}
     source = isinstance(case.body, dict) and bool(case.body.keys() & kept)
     asked = query.keys() & {"sort", "label", *FILTERS}
     # They need a product_id, and a database.

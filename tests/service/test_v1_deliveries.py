@@ -135,7 +135,13 @@ def test_a_schedule_says_when_it_comes_next_and_where_its_reports_go(
     assert resumed["next_at"].endswith(("-05:00", "-04:00"))
     same = ("name", "request", "deliver", "make", "last_fired_at")
     assert [resumed[name] for name in same] == [found[name] for name in same]
-    for wrong in ({}, {"cron": None}, {"cron": "0 0 30 2 *"}, {"time_zone": "Mars/Olympus"}):
+    assert send(door, "PATCH", "/v1/schedules/weekly", {}).ok() == resumed
+    for wrong in (
+        {"when": "now"},
+        {"cron": 1},
+        {"cron": "0 0 30 2 *"},
+        {"time_zone": "Mars/Olympus"},
+    ):
         send(door, "PATCH", "/v1/schedules/weekly", wrong).problem(422)
     send(door, "PATCH", "/v1/schedules/nope", {"active": True}).problem(404)
     assert get(door, "/v1/schedules/weekly").ok()["cron"] == "0 18 * * 5"
@@ -318,6 +324,15 @@ def test_every_file_of_a_run_has_such_an_address(doors: Doors, path: str) -> Non
     # What nobody has made yet is not there, with a key as without.
     assert found.status in (200, 404)
     assert found.status == get(keyed(door, ROOT), f"/v1/runs/latest/{path}").status
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "parquet", "arrow", "xlsx"])
+def test_an_address_gives_the_products_in_every_format(doors: Doors, kind: str) -> None:
+    door = doors(api_key=ROOT)
+    path = f"/v1/runs/latest/products.{kind}?tier=High"
+    found = get(door, linked(keyed(door, ROOT), path))
+    assert found.status == 200
+    assert found.body == get(keyed(door, ROOT), path).body
 
 
 def test_the_address_has_the_public_name(doors: Doors) -> None:

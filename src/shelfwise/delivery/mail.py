@@ -14,7 +14,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from urllib.parse import unquote, urlsplit
 
-from shelfwise.delivery.outcome import Doubtful, NotDelivered
+from shelfwise.delivery.outcome import Doubtful, NotDelivered, in_words
 from shelfwise.settings import Settings
 from shelfwise.store.database import now
 
@@ -114,7 +114,7 @@ class _connected:
             elif isinstance(error, smtplib.SMTPResponseException):
                 raise _refused(error.smtp_code, error.smtp_error) from error
             elif isinstance(error, OSError | smtplib.SMTPException):
-                reason = str(error)[:200] or type(error).__name__
+                reason = in_words(error)
             else:
                 raise
             raise NotDelivered(f"The mail server: {reason}.", again=True) from error
@@ -168,7 +168,7 @@ def _addressed(
             if code not in (250, 251):
                 refused.append((one, code, reply))
     except (OSError, smtplib.SMTPException) as error:
-        raise NotDelivered(f"The mail server: {str(error)[:200]}.", again=True) from error
+        raise NotDelivered(f"The mail server: {in_words(error)}.", again=True) from error
     waiting = [one for one in refused if one[1] < 500]
     if len(refused) == len(recipients) or (waiting and not last):
         who, code, reply = (waiting or refused)[0]

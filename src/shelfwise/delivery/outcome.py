@@ -11,5 +11,10 @@ class NotDelivered(Exception):
         self.least = least
 
 
+def in_words(error: Exception) -> str:
+    """What an error says to people, without its number."""
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__)[:200]
+
+
 class Doubtful(Exception):
     """It may have arrived; whoever sends it again may send it twice."""

@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from shelfwise import __version__
-from shelfwise.delivery.outcome import NotDelivered
+from shelfwise.delivery.outcome import NotDelivered, in_words
 from shelfwise.errors import InputError, excerpt
 from shelfwise.model import local_key
 from shelfwise.settings import Settings
@@ -201,7 +201,7 @@ def _named_error(error: Exception) -> str:
         return f"its certificate is not trusted ({error.verify_message})"
     if isinstance(error, TimeoutError):
         return "it does not answer"
-    return (str(error) or type(error).__name__)[:200]
+    return in_words(error)
 
 
 def _must_be_success(host: str, status: int, retry_after: str) -> None:

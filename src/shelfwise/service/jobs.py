@@ -221,9 +221,7 @@ def change_schedule(name: str) -> Response:
     query()
     change = body_as(ScheduleChange)
     given = {n: value for n, value in msgspec.to_builtins(change).items() if value is not None}
-    if not given:
-        raise InputError("Nothing is to change.", "Give active, cron or time_zone.")
-    found = jobs().change_schedule(name, **given)
+    found = jobs().change_schedule(name, **given) if given else jobs().schedule(name)
     if change.cron or change.time_zone:
         audited("schedule.change", name, cron=found.cron)
     if change.active is not None:
