@@ -108,6 +108,7 @@ def test_a_mail_arrives_over_tls_with_its_files(
     text = body.get_content().replace("\r\n", "\n")
     assert text.startswith("Seven.\n")
     assert f"https://s.example/?run={kept[1].id}" in text
+    assert text.endswith("\n\nSent by the schedule monday of Shelfwise.\n")
     files = {part.get_filename(): part.get_content() for part in message.iter_attachments()}
     name = f"{kept[1].as_of}-{kept[1].id[:12]}-monday"
     assert files == {f"{name}.pdf": b"%PDF", f"{name}.csv": "a,b\n"}

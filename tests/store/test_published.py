@@ -270,11 +270,16 @@ def test_a_role_reads_the_views_and_nothing_else(postgresql: Server, tmp_path: P
 
     url = new_database(postgresql)
     role = f"reader_{url[-6:]}"
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET log_statement = 'all'")
     with Store(load_settings({}, data_dir=tmp_path, database_url=url)) as store:
         keep(store)
         store.published.publish()
         password = store.published.let_read(role)
         assert password
+        log = (postgresql.folder / "log").read_text()
+        assert f'CREATE ROLE "{role}"' in log
+        assert password not in log
         assert store.published.let_read(role) is None
         tables = store.database._engine.dialect.get_table_names
         with store.database.read() as connection:

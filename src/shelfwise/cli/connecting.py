@@ -33,14 +33,14 @@ def publish(
             out.print(f"Run {run} is not published any more.", markup=False)
             return
         made = kept.published.publish(whole_id(kept, run_id), keep)
+        out.print(
+            f"Published run {made.run.id} of {made.run.as_of}: {made.run.products:,} products.",
+            markup=False,
+        )
+        if made.removed:
+            out.print(f"Not published any more: {', '.join(made.removed)}.", markup=False)
         password = kept.published.let_read(role) if role else None
         database = kept.database
-    out.print(
-        f"Published run {made.run.id} of {made.run.as_of}: {made.run.products:,} products.",
-        markup=False,
-    )
-    if made.removed:
-        out.print(f"Not published any more: {', '.join(made.removed)}.", markup=False)
     if password:
         err.print("Keep this password: it is not shown again.")
         url = database.url.set(drivername="postgresql", username=role, password=password)

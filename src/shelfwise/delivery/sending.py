@@ -97,9 +97,12 @@ def _by_mail(
         (f"{file_name(run, found)}.{format}", targets.FORMATS[format], content)  # type: ignore[index]
         for format, content in letter.files.items()
     ]
-    text = letter.text
+    below = []
     if settings.public_url:
-        text = f"{text.rstrip()}\n\nIn the dashboard: {links(settings, run)['dashboard']}\n"
+        below.append(f"In the dashboard: {links(settings, run)['dashboard']}")
+    if found.schedule:  # Else nobody knows how to have it end.
+        below.append(f"Sent by the schedule {found.schedule} of Shelfwise.")
+    text = "\n\n".join([letter.text.rstrip(), *below]) + "\n"
     message = mail.composed(
         settings, found.id, found.target["mail"], letter.subject, text, attached
     )

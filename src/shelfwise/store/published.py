@@ -135,7 +135,12 @@ class Published:
                 )
             if not found:
                 password = secrets.token_urlsafe(24)
-                connection.exec_driver_sql(f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'")
+                driver: Any = connection.connection.driver_connection
+                # As psql does it: a statement may stand in the server's log.
+                kept = driver.pgconn.encrypt_password(
+                    password.encode(), role.encode(), b"scram-sha-256"
+                ).decode()
+                connection.exec_driver_sql(f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{kept}'")
                 connection.exec_driver_sql(
                     f'ALTER ROLE "{role}" SET default_transaction_read_only = on'
                 )
