@@ -423,6 +423,15 @@ def test_plain_http_works_where_the_setting_names_the_host(
     assert len(hook.got) == 1
 
 
+def test_the_oldest_goes_first_where_many_wait(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, run = kept
+    monkeypatch.setattr("shelfwise.store.deliveries.AT_ONCE", 2)
+    planned = [store.deliveries.plan(run.id, [{"folder": f"/{n}"}])[0] for n in range(3)]
+    assert store.deliveries.due() == planned[:2]
+    store.deliveries.failed(planned[0].id, "The disk is full.")
+    assert store.deliveries.due() == planned[1:]
+
+
 def test_a_report_that_cannot_be_made_says_why(
     kept: Kept, settings_for: Callable[..., Settings], tmp_path: Path
 ) -> None:

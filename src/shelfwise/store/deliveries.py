@@ -23,6 +23,7 @@ State = Literal["waiting", "sending", "sent", "failed", "unknown"]
 STATES: tuple[State, ...] = get_args(State)
 KINDS = ("folder", "mail", "webhook")
 """What a target is; each names one of them."""
+AT_ONCE, NEWEST = 1_000, (deliveries.c.created_at.desc(), deliveries.c.id)
 CUT_OFF = (
     "The work was stopped while the mail was handed over: nobody here knows whether it arrived. "
     "Ask a recipient before you send it again."
@@ -129,11 +130,13 @@ class Deliveries:
     def due(self) -> list[Delivery]:
         """What is to be sent now, and what is being sent, oldest first."""
         waiting = (deliveries.c.state == "waiting") & (deliveries.c.due_at <= now())
-        return self._find(waiting | (deliveries.c.state == "sending"))[::-1]
+        oldest = (deliveries.c.created_at, deliveries.c.id)
+        return self._find(waiting | (deliveries.c.state == "sending"), AT_ONCE, oldest)
 
-    def _find(self, which: sa.ColumnElement[bool], limit: int = 1_000) -> list[Delivery]:
-        newest = (deliveries.c.created_at.desc(), deliveries.c.id)
-        wanted = sa.select(deliveries).where(which).order_by(*newest).limit(limit)
+    def _find(
+        self, which: sa.ColumnElement[bool], limit: int = AT_ONCE, order: Sequence[Any] = NEWEST
+    ) -> list[Delivery]:
+        wanted = sa.select(deliveries).where(which).order_by(*order).limit(limit)
         with self._database.read() as connection:
             return [Delivery(**row) for row in connection.execute(wanted).mappings()]
 
