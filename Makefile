@@ -6,6 +6,8 @@ PYTEST_FLAGS ?=
 
 BIN := .venv/bin
 # Bytecode is made at the first import; making all of it costs a third of the installation.
+# Where an environment forbids that, each of hundreds of processes would compile all it imports.
+export PYTHONDONTWRITEBYTECODE =
 INSTALL = -m pip install --disable-pip-version-check -q --no-compile $(PIP_FLAGS)
 ITSELF = --no-deps --no-build-isolation -e .
 

@@ -139,8 +139,11 @@ def test_a_webhook_that_is_cut_off_comes_again_under_its_id(
         (found,) = store.deliveries.plan(run.id, [{"webhook": hook.url}], schedule="monday")
         with working(settings) as (worker,):
             assert hook.seen.wait(60)
+            doing = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
             worker.send_signal(signal.SIGKILL)
             worker.wait()
+            # The answer must not come before the end of who waits for it.
+            until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in doing), 60)
         assert hook.hold
         hook.hold.set()
         with working(settings):

@@ -18,6 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from shelfwise.engines import files, frames
@@ -200,13 +201,15 @@ def _requests() -> "queue.Queue[bytes]":
 
 
 def _peak_bytes() -> int:
-    """The most memory that this process has had; on Windows it is not known, and so 0."""
+    """The most memory that this process has had; 0 where that is not known."""
     if sys.platform == "win32":
         return 0
+    if sys.platform == "linux":  # What getrusage says there counts whoever started it, too.
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _limit_memory(size: int, *, draws: bool) -> None:
