@@ -85,7 +85,8 @@ def about_fit(table: Table, model: Model, summary: Mapping[str, Any]) -> list[No
         notices.append(
             Notice(
                 "unstable_clusters",
-                f"{n} products are few: one more or less may change every cluster.",
+                f"{n} product{'s are' if n > 1 else ' is'} few: one more or less may change every "
+                "cluster.",
                 f"Clusters mean something from about {STABLE_CLUSTERS} products on.",
             )
         )

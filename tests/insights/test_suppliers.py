@@ -161,7 +161,7 @@ def test_without_receipts_delivery_is_withheld_not_guessed() -> None:
     assert section.rows["score"].null_count() == 0
 
 
-@pytest.mark.parametrize(("names", "told"), [("AB", "there are only 2"), ("A", "there are only 1")])
+@pytest.mark.parametrize(("names", "told"), [("AB", "there are only 2"), ("A", "there is only 1")])
 def test_fewer_than_three_suppliers_are_not_compared(names: str, told: str) -> None:
     section = suppliers(shelfwise.analyze(products(names=names)))
     assert section.rows.is_empty()

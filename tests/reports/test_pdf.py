@@ -70,6 +70,15 @@ def test_the_rows_of_a_table_stand_in_it_as_written(demo: Report, pages: list[st
             assert " ".join(row) in whole
 
 
+def test_orders_say_when_the_first_and_the_last_are_due(demo: Report) -> None:
+    m, f = demo.material, demo.formats
+    dates = m.answers["inventory"].rows.filter(action="reorder")["date"]
+    lead = next(section for section in demo.sections if section.key == "reorder").lead
+    assert dates.max() > m.as_of
+    assert f"{(dates <= m.as_of).sum()} of them are due by {f.day(m.as_of)}." in lead
+    assert f"The last is due by {f.day(dates.max())}." in lead
+
+
 def test_page_references_hit(demo: Report, pages: list[str]) -> None:
     findings = {section.key: section.finding for section in demo.sections}
     for one in demo.in_short:

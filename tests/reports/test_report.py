@@ -137,6 +137,61 @@ def test_strange_ranges_have_a_report_too(rows: list[dict[str, Any]], tiering: A
                 assert not {"nan", "None", "inf"} & set(cells)
 
 
+def test_without_stock_nobody_says_that_there_is_nothing_to_do() -> None:
+    bare = [{n: v for n, v in row.items() if n != "stock"} for row in shelf()]
+    report = reports.report(analyze(bare, period=30))
+    found = sections(report)
+    assert found["reorder"].finding == TEXTS["report.reorder.unknown"]
+    assert found["clear"].finding == TEXTS["report.clear.unknown"]
+    assert found["clear"].lead == (TEXTS["report.clear.needs"],)
+    assert "To reorder now" not in {fact.label for fact in report.facts}
+    assert not {"reorder", "clear"} & {one.section for one in report.in_short}
+
+
+def test_what_is_sold_out_to_the_last_is_on_the_cover() -> None:
+    rows = [row | {"stock": 0, "unit_cost": 1.0} for row in shelf(6)]
+    report = reports.report(analyze(rows, period=30))
+    facts = {fact.label: fact.value for fact in report.facts}
+    assert facts["To reorder now"] == "6"
+    assert facts["Stock at cost"] == "0"
+    assert report.in_short[0].text == "6 products to reorder now."
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (shelf(1), {"revenue": "The only product earns all of the revenue",
+                    "scores": "No product is High", "quality": "The only product was scored"}),
+        ([row | {"price": 5.0, "units_sold": 7} for row in shelf(10)],
+         {"revenue": "The revenue is spread evenly: all 10 products are class A",
+          "scores": "No product is High"}),
+        ([row | {"units_sold": 0, "supplier": f"S{n % 3}"} for n, row in enumerate(shelf(6))],
+         {"revenue": "Nothing was sold", "best": "Nothing was sold",
+          "suppliers": "No supplier earned anything"}),
+        ([row | {"net_revenue": (-50.0, 10.0)[n % 2]} for n, row in enumerate(shelf(8))],
+         {"revenue": "What came back is worth no less than what was sold",
+          "best": "4 products earned something", "scores": "2 products are High"}),
+    ],
+    ids=["one", "all alike", "unsold", "returned"],
+)  # fmt: skip
+def test_a_finding_says_something_of_a_strange_range(
+    rows: list[dict[str, Any]], told: dict[str, str]
+) -> None:
+    report = reports.report(analyze([row | {"unit_cost": 1.0} for row in rows], period=30))
+    found = sections(report)
+    assert {key: found[key].finding for key in told} == told
+    for fact in report.facts:
+        assert "\N{EN DASH}" not in fact.note
+    for section in report.sections:
+        assert "\N{EN DASH}" not in f"{section.finding} {' '.join(section.lead)}"
+        for block in section.blocks:
+            if isinstance(block, Chart):
+                assert "\N{EN DASH}" not in block.sentence
+            if isinstance(block, Grid):
+                shares = [n for n, column in enumerate(block.columns) if column.label == "Share"]
+                assert all((row[n] or 0) >= 0 for row in block.rows for n in shares)
+
+
 def test_two_analyses_tell_what_changed() -> None:
     before = analyze(shelf(40), period=30)
     rows = shelf(40)

@@ -199,6 +199,24 @@ def test_a_snapshot_alone_is_decided_with_what_it_withholds(tmp_path: Path) -> N
     close(app)
 
 
+def test_without_stock_nothing_is_said_to_be_in_order(tmp_path: Path) -> None:
+    app = app_of(tmp_path)
+    rows = [{n: v for n, v in row.items() if n != "stock"} for row in shop(20)]
+    run = store(app).runs.save(analyze(rows, period=28))
+    store(app).derived.make(run, "inventory")
+    reader = app.test_client()
+    shown = page(reader, "/inventory")
+    assert heading(shown) == text("inventory.title.unknown")
+    assert "It needs a column stock" in words(shown)
+    for path in ("/inventory", "/"):
+        shown = words(page(reader, path))
+        assert text("inventory.title.unknown") in shown
+        assert "needs a column stock" in shown
+        for invented in ("kpi.reorder", "overview.nothing_to_reorder", "overview.nothing_to_clear"):
+            assert text(invented) not in shown
+    close(app)
+
+
 def test_without_a_run_it_says_how_to_get_one(tmp_path: Path) -> None:
     app = app_of(tmp_path)
     assert text("empty.title") in page(app.test_client(), "/inventory")

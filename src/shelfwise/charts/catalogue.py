@@ -72,8 +72,10 @@ def pareto(products: pl.DataFrame, formats: Formats | None = None) -> Chart:
              "encoding": {"x": x, "y": y, "text": {"field": "text"}}},
         ],
     )  # fmt: skip
+    key = "chart.pareto.told.all" if found["a_count"] == products.height else "chart.pareto.told"
     told = text(
-        "chart.pareto.told", share=formats.share(share_a), count=formats.count(found["a_count"]),
+        key, n=products.height, share=formats.share(share_a),
+        count=formats.count(found["a_count"]),
         of=formats.share(found["a_revenue"]), last=formats.share(1 - last_b),
         rest=formats.share(1 - found["b_revenue"]),
     )  # fmt: skip

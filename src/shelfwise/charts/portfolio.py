@@ -100,7 +100,7 @@ def portfolio_map(
         text("chart.map"),
         text("chart.map.meaning" if worth is not None else "chart.map.meaning.best"),
         text(
-            "chart.map.told",
+            "chart.map.told" if sold else "chart.map.told.none",
             share=formats.share(sold),
             money=formats.money_short(middle[0]),
             sold=formats.share(middle[1]),

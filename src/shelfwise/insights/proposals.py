@@ -54,6 +54,7 @@ def figures(rows: pl.LazyFrame) -> dict[str, Any]:
         stock_money=pl.col("stock_money").sum(),
         at_price=((pl.col("stock_basis") == "price") & (pl.col("stock") > 0)).sum(),
         stocked=(pl.col("stock") > 0).sum(),
+        known=pl.col("stock").is_not_null().sum(),
         weeks=pl.col("weeks").filter(pl.col("stock") > 0).median(),
         covered=pl.col("weeks").filter(pl.col("stock") > 0).count(),
         dead=pl.col("dead_money").sum(),

@@ -212,7 +212,11 @@ def suppliers(
 
 
 def _absent(count: int, named: bool) -> Section:
-    why = f"there are only {count}" if named else "no product names its supplier"
+    why = (
+        f"there {'is' if count == 1 else 'are'} only {count}"
+        if named
+        else "no product names its supplier"
+    )
     told = Withheld("suppliers", f"{why}, and fewer than {FEWEST} cannot be compared",
                     f"a column supplier with {FEWEST} suppliers or more")  # fmt: skip
     empty = table(COLUMNS, {"supplier": []})

@@ -13,8 +13,9 @@ FIRST = ("changes", "reorder", "revenue", "clear", "trends", "suppliers", "score
 """Which findings the cover has, the most urgent first."""
 NOTHING_FOUND = {
     text(f"report.{name}")
-    for name in ("revenue.none", "reorder.none", "clear.none", "trends.unknown", "trends.none",
-                 "changes.alone", "suppliers.unknown")
+    for name in ("revenue.none", "scores.none", "reorder.none", "reorder.unknown", "clear.none",
+                 "clear.unknown", "trends.unknown", "trends.none", "changes.alone",
+                 "suppliers.unknown", "suppliers.none")
 }  # fmt: skip
 """Findings that say nothing a manager must know first."""
 

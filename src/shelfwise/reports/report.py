@@ -9,6 +9,7 @@ import polars as pl
 
 from shelfwise.charts import Chart
 from shelfwise.formats import Formats
+from shelfwise.insights.kpis import Fact
 
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 NAME_WIDTH, TEXT_WIDTH = 44, 26
@@ -17,15 +18,6 @@ TIER, NAMED, PROSE = "tier", "name", "prose"
 """Kinds of columns beside those of `Formats`: a tier, colored; a name, cut off where it is too
 long; sentences."""
 TEXTS = (TIER, NAMED, PROSE, "text")
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A figure with what it is and one line about it."""
-
-    label: str
-    value: str
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

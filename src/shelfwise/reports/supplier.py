@@ -5,10 +5,11 @@ from typing import Any
 import polars as pl
 
 from shelfwise.errors import NotFoundError, excerpt
+from shelfwise.insights.kpis import Fact
 from shelfwise.insights.proposals import left, proposed
 from shelfwise.reports.making import about, period
 from shelfwise.reports.material import Material
-from shelfwise.reports.report import Block, Column, Fact, Notes, Report, Section, clipped, grid
+from shelfwise.reports.report import Block, Column, Notes, Report, Section, clipped, grid
 from shelfwise.reports.sections.common import NAME, TIERED, left_out
 from shelfwise.texts import text
 
@@ -50,13 +51,12 @@ def _facts(m: Material, own: pl.DataFrame, card: dict[str, Any]) -> tuple[Fact, 
     """The figures on top; what the data cannot tell has none."""
     f, total = m.formats, float(m.products["revenue"].sum())
     earned = float(own["revenue"].sum())
-    share = f.share(earned / total if total > 0 else None, 1)
-    facts = [Fact(text("supplier.revenue"), f.money_short(earned),
-                  text("supplier.revenue.note", share=share))]  # fmt: skip
+    note = text("supplier.revenue.note", share=f.share(earned / total, 1)) if total > 0 else ""
+    facts = [Fact(text("supplier.revenue"), f.money_short(earned), note)]
     if card.get("margin") is not None:
-        share = f.share(card["margin"] / earned if earned > 0 else None, 1)
+        share = f.share(card["margin"] / earned, 1) if earned > 0 else ""
         facts.append(Fact(text("supplier.margin"), f.money_short(card["margin"]),
-                          text("kpi.margin.share", share=share)))  # fmt: skip
+                          text("kpi.margin.share", share=share) if share else ""))  # fmt: skip
     if card.get("score") is not None:
         facts.append(Fact(text("supplier.score"), f.number(card["score"]),
                           text("supplier.score.note", low=f.number(card["score_low"]),

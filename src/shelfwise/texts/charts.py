@@ -33,6 +33,8 @@ TEXTS: dict[str, str] = {
     "chart.pareto.class": "{class}: {count} products, {share} of revenue",
     "chart.pareto.told": "{share} of products ({count}) earn {of} of the revenue; {last} (class C) "
     "earn the last {rest}.",
+    "chart.pareto.told.all": "The only product earns all of the revenue.|The revenue is spread "
+    "evenly: all {n} products are class A.",
     # Scores by tier.
     "chart.scores": "Scores by tier",
     "chart.scores.meaning": "How many products score how much.",
@@ -54,8 +56,9 @@ TEXTS: dict[str, str] = {
     "chart.map.x": "{metric}: units sold / (units sold + stock)",
     "chart.map.y": "Revenue of a product (log scale)",
     "chart.map.here": "Products here",
-    "chart.map.told": "{share} of products sold something; the middle one of these earned {money} "
-    "and sold through {sold} of what there was.",
+    "chart.map.told.none": "No product earned anything.",
+    "chart.map.told": "{share} of products earned something; the middle one of these earned "
+    "{money} and sold through {sold} of what there was.",
     # Money by group.
     "chart.group.category": "category",
     "chart.group.supplier": "supplier",

@@ -5,6 +5,7 @@ TEXTS: dict[str, str] = {
     "inventory.title.clear": "{money} is stuck in {n} to clear out|{money} is stuck in {n} to "
     "clear out",
     "inventory.title.next": "Nothing to reorder now, next is {name} by {day}",
+    "inventory.title.unknown": "What to reorder and to clear out is not known without stock",
     "inventory.title.later": "Nothing to reorder now",
     "inventory.title.none_to_clear": "nothing to clear out",
     "inventory.nothing.reorder": "Nothing has to be reordered now.",

@@ -15,6 +15,7 @@ TEXTS: dict[str, str] = {
     "kpi.margin": "Gross margin",
     "kpi.margin.share": "{share} of revenue",
     "kpi.margin.part": "{share} of revenue, of the {known} products with a cost",
+    "kpi.margin.known": "of the {known} products with a cost",
     "kpi.stock.cost": "Stock at cost",
     "kpi.stock.price": "Stock at list price",
     "kpi.stock.mixed": "Stock at cost, {count} at list price",

@@ -75,7 +75,10 @@ TEXTS: dict[str, str] = {
     # Where the revenue comes from.
     "report.revenue": "Where the revenue comes from",
     "report.revenue.none": "Nothing was sold",
+    "report.revenue.returned": "What came back is worth no less than what was sold",
     "report.revenue.finding": "{share} of products earn {of} of the revenue",
+    "report.revenue.even": "The only product earns all of the revenue|The revenue is spread "
+    "evenly: all {n} products are class A",
     "report.revenue.best": "{name} earns most: {money}, {share} of the revenue.",
     "report.revenue.silent": "{n} product ({share}) sold nothing.|{n} products ({share}) sold "
     "nothing.",
@@ -83,6 +86,9 @@ TEXTS: dict[str, str] = {
     "report.scores": "How products score",
     "report.scores.finding": "The {n} product of tier High earns {share} of the revenue|The {n} "
     "products of tier High earn {share} of the revenue",
+    "report.scores.count": "{n} product is High|{n} products are High",
+    "report.scores.none": "No product is High",
+    "report.scores.none.why": "Equal scores stay together, and a fifth of so few is none.",
     "report.scores.quota": "High are the best fifth by score, Low the last fifth, Medium all "
     "between.",
     "report.scores.kmeans": "Tiers are three clusters that k-means found, by their mean score.",
@@ -96,22 +102,27 @@ TEXTS: dict[str, str] = {
     "report.best": "Best sellers",
     "report.best.finding": "The best seller earns {share} of the revenue|The {n} best sellers earn "
     "{share} of the revenue",
+    "report.best.count": "One product earned something|{n} products earned something",
     "report.best.low": "{n} of them is Low under this profile: it weighs stock and price too.|{n} "
     "of them are Low under this profile: it weighs stock and price too.",
     "report.best.none_low": "None of them is Low.",
     # Reorder first.
     "report.reorder": "Reorder first",
     "report.reorder.none": "Nothing has to be reordered now",
+    "report.reorder.unknown": "What to reorder is not known",
     "report.reorder.next": "Next is {name}, by {day}.",
     "report.reorder.finding": "{n} product to reorder now|{n} products to reorder now",
     "report.reorder.cost": "The orders cost {money}.",
     "report.reorder.unpriced": "The cost of {n} more is not known.",
     "report.reorder.stake": "Without them {money} of margin is lost on average.",
     "report.reorder.now": "{n} of them is due by {day}.|{n} of them are due by {day}.",
+    "report.reorder.last": "The last is due by {day}.",
     "report.reorder.risk": "Risk: how probable it is that it runs out before an order arrives.",
     # Clear out first.
     "report.clear": "Clear out first",
     "report.clear.none": "Nothing has to be cleared out",
+    "report.clear.unknown": "What to clear out is not known",
+    "report.clear.needs": "It needs a column stock.",
     "report.clear.finding": "{money} is stuck in {n} product to clear out|{money} is stuck in {n} "
     "products to clear out",
     "report.clear.share": "That is {share} of the money in stock.",
@@ -157,6 +168,7 @@ TEXTS: dict[str, str] = {
     "report.suppliers.unknown": "Whose range earns is not known",
     "report.suppliers.needs": "It needs a column supplier; receipts of deliveries tell who "
     "delivers.",
+    "report.suppliers.none": "No supplier earned anything",
     "report.suppliers.finding": "{name} is the only supplier|Of {n} suppliers {name} earns most: "
     "{share} of the revenue",
     "report.suppliers.worst": "{name} delivers worst: {share} on time and in full, {low} to {high} "
@@ -201,7 +213,7 @@ TEXTS: dict[str, str] = {
     "report.quality": "Data quality",
     "report.quality.lines": "{counted} of {n} order line counts|{counted} of {n} order lines count",
     "report.quality.days": "They were sold from {first} to {last}.",
-    "report.quality.all": "All {n} products were scored",
+    "report.quality.all": "The only product was scored|All {n} products were scored",
     "report.quality.some": "{n} product was scored, {skipped} set aside|{n} products were scored, "
     "{skipped} set aside",
     "report.quality.skipped": "{n} product was not scored.|{n} products were not scored.",

@@ -29,6 +29,9 @@ def reorder(m: Material) -> Section:
     found, rows = stock_answer(m)
     f = m.formats
     told = withheld(m.answers["inventory"])
+    if not found["known"]:
+        return Section("reorder", text("report.reorder"), text("report.reorder.unknown"), (),
+                       (told,) if told else ())  # fmt: skip
     if not found["reorder"]:
         soonest = _next_order(m, rows)
         return Section("reorder", text("report.reorder"), text("report.reorder.none"),
@@ -42,10 +45,12 @@ def reorder(m: Material) -> Section:
             lead.append(text("report.reorder.unpriced", n=unpriced))
     if found["staked"]:
         lead.append(text("report.reorder.stake", money=f.money_short(found["at_stake"])))
-    late = rows.filter(left("reorder") & (pl.col("date") <= m.as_of)).select(pl.len())
-    overdue = int(late.collect().item())
+    due = pl.col("date").filter(left("reorder"))
+    overdue, last = rows.select((due <= m.as_of).sum(), due.max().alias("last")).collect().row(0)
     if overdue:
         lead.append(text("report.reorder.now", n=overdue, day=f.day(m.as_of)))
+        if overdue < found["reorder"]:
+            lead.append(text("report.reorder.last", day=f.day(last)))
     columns = {
         "name": NAME,
         "supplier": SUPPLIER,
@@ -66,6 +71,9 @@ def clear(m: Material) -> Section:
     """What to clear out: where money is stuck."""
     found, rows = stock_answer(m)
     f = m.formats
+    if not found["known"]:
+        return Section("clear", text("report.clear"), text("report.clear.unknown"),
+                       (text("report.clear.needs"),))  # fmt: skip
     if not found["clear"]:
         return Section("clear", text("report.clear"), text("report.clear.none"))
     finding = text("report.clear.finding", n=found["clear"], money=f.money_short(found["stuck"]))
@@ -100,8 +108,10 @@ def suppliers(m: Material) -> Section:
                        (told,) if told else ())  # fmt: skip
     rows = found.rows.sort("revenue", descending=True, nulls_last=True)
     best = rows.row(0, named=True)
-    finding = text("report.suppliers.finding", n=rows.height, name=clipped(best["supplier"]),
-                   share=f.share(best["revenue_share"]))  # fmt: skip
+    finding = text("report.suppliers.none")
+    if best["revenue"] and best["revenue"] > 0:
+        finding = text("report.suppliers.finding", n=rows.height, name=clipped(best["supplier"]),
+                       share=f.share(best["revenue_share"]))  # fmt: skip
     lead = []
     if rows["otif"].null_count() < rows.height:
         worst = rows.drop_nulls("otif").sort("otif").row(0, named=True)

@@ -21,7 +21,8 @@ def revenue(m: Material) -> Section:
     spread = charts.earned(products)
     total = float(products["revenue"].sum())
     if not total > 0:
-        return Section("revenue", text("report.revenue"), text("report.revenue.none"))
+        key = "returned" if (products["revenue"] != 0).any() else "none"
+        return Section("revenue", text("report.revenue"), text(f"report.revenue.{key}"))
     best = products.top_k(1, by="revenue").row(0, named=True)
     silent = int((products["revenue"] <= 0).sum())
     lead = [text("report.revenue.best", name=clipped(best["name"]),
@@ -34,8 +35,11 @@ def revenue(m: Material) -> Section:
     blocks: list[Block] = [charts.pareto(products, f)]
     if has(products, "category"):
         blocks += [charts.groups(products, "category", f), _categories(m, total)]
-    finding = text("report.revenue.finding", share=f.share(spread["a_products"]),
-                   of=f.share(spread["a_revenue"]))  # fmt: skip
+    if spread["a_count"] == products.height:
+        finding = text("report.revenue.even", n=products.height)
+    else:
+        finding = text("report.revenue.finding", share=f.share(spread["a_products"]),
+                       of=f.share(spread["a_revenue"]))  # fmt: skip
     return Section("revenue", text("report.revenue"), finding, tuple(lead), tuple(blocks))
 
 
@@ -85,11 +89,17 @@ def scores(m: Material) -> Section:
         "share": Column(text("report.col.share"), "share"),
         "stock_money": Column(text("report.col.stock"), "money_short"),
     }
-    high = tiers.filter(performance_tier="High")["share"]
-    share = f.share(high[0]) if len(high) else f.share(0)
-    count = m.summary["tiers"].get("High", 0)
-    finding = text("report.scores.finding", n=count, share=share)
+    count = products.filter(performance_tier="High").height
     lead = [text(f"report.scores.{m.tiering}")]
+    if not count:
+        finding = text("report.scores.none")
+        if m.tiering == "quota":
+            lead.append(text("report.scores.none.why"))
+    elif total > 0:
+        share = f.share(tiers.filter(performance_tier="High")["share"][0])
+        finding = text("report.scores.finding", n=count, share=share)
+    else:
+        finding = text("report.scores.count", n=count)
     if m.set_by_hand:
         lead.append(text("report.scores.by_hand", n=m.set_by_hand))
     blocks: list[Block] = [
@@ -110,8 +120,9 @@ def best_sellers(m: Material) -> Section:
         m.products.filter(pl.col("revenue") > 0)
         .sort("revenue", "rank", descending=[True, False])
         .head(BEST)
-        .with_columns(place=pl.int_range(1, pl.len() + 1), share=pl.col("revenue") / (total or 1))
-    )
+        .with_columns(place=pl.int_range(1, pl.len() + 1),
+                      share=pl.col("revenue") / (total if total > 0 else None))
+    )  # fmt: skip
     if rows.is_empty():
         return Section("best", text("report.best"), text("report.revenue.none"))
     columns = {
@@ -126,7 +137,11 @@ def best_sellers(m: Material) -> Section:
         "performance_tier": TIERED,
     }
     low = rows.filter(performance_tier="Low").height
-    finding = text("report.best.finding", n=rows.height, share=f.share(float(rows["share"].sum())))
+    finding = text("report.best.count", n=rows.height)
+    if total > 0:
+        finding = text(
+            "report.best.finding", n=rows.height, share=f.share(float(rows["share"].sum()))
+        )
     lead = [text("report.best.low", n=low)] if low else [text("report.best.none_low")]
     note = left_out(m, m.products.filter(pl.col("revenue") > 0).height, rows.height)
     return Section("best", text("report.best"), finding, tuple(lead),

@@ -73,7 +73,7 @@ def method(m: Material) -> Section:
         "high": Column(text("report.col.to"), "fine"),
     })  # fmt: skip
     lead = [text("report.method.score"), text(f"report.method.{m.tiering}")]
-    if m.tiering == "quota":
+    if m.tiering == "quota" and m.model.cut_high is not None and m.model.cut_low is not None:
         lead.append(text("report.method.cuts", high=f.number(m.model.cut_high, 2),
                          low=f.number(m.model.cut_low, 2)))  # fmt: skip
     lead.append(text("report.method.abc"))

@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import asdict
 from typing import Any
 
 import polars as pl
@@ -10,6 +11,7 @@ from werkzeug.datastructures import FileStorage
 
 from shelfwise import charts
 from shelfwise.errors import InputError, excerpt
+from shelfwise.insights import kpis
 from shelfwise.insights.proposals import as_answered, figures, left, next_order, proposed
 from shelfwise.service import download
 from shelfwise.service.access import audited
@@ -70,6 +72,7 @@ def inventory() -> Any:
         title=_finding(some, rows, facts),
         view=view,
         views=[(name, text(f"inventory.view.{name}")) for name in VIEWS],
+        unknown=not facts["known"],
         tiles=_tiles(some, rows, facts),
         age=(now().date() - some.run.as_of).days,
         about=some.about("inventory"),
@@ -123,6 +126,8 @@ def rows_of(some: Seen) -> pl.LazyFrame:
 
 def _finding(some: Seen, rows: pl.LazyFrame, facts: dict[str, Any]) -> str:
     """What matters most now, in one sentence."""
+    if not facts["known"]:
+        return text("inventory.title.unknown")
     parts = [text("inventory.title.reorder", n=facts["reorder"])]
     if not facts["reorder"]:
         coming = next_order(rows, some.run.as_of)
@@ -140,13 +145,15 @@ def _finding(some: Seen, rows: pl.LazyFrame, facts: dict[str, Any]) -> str:
 
 def _tiles(some: Seen, rows: pl.LazyFrame, facts: dict[str, Any]) -> list[dict[str, str]]:
     """The figures on top; what the data cannot tell has no tile."""
+    if not facts["known"]:
+        return []
     f = some.formats
-    tiles = [reorder_tile(some, facts)]
+    tiles = [asdict(kpis.reorder(f, facts))]
     if facts["staked"]:
         tiles.append({"label": text("inventory.at_stake"),
                       "value": f.money_short(facts["at_stake"]),
                       "note": text("inventory.at_stake.note")})  # fmt: skip
-    tiles += [clear_tile(some, facts), stock_tile(some, facts)]
+    tiles += [asdict(kpis.clear(f, facts)), asdict(kpis.stock(f, facts))]
     if facts["at_price"]:
         tiles[-1]["note"] = text("inventory.at_price", n=facts["at_price"])
     elif facts["dead_known"]:
@@ -155,34 +162,6 @@ def _tiles(some: Seen, rows: pl.LazyFrame, facts: dict[str, Any]) -> list[dict[s
         tiles.append({"label": text("inventory.cover"), "value": f.number(facts["weeks"]),
                       "note": text("inventory.cover.note")})  # fmt: skip
     return tiles
-
-
-def reorder_tile(some: Seen, facts: dict[str, Any]) -> dict[str, str]:
-    """How much to reorder, as people have answered."""
-    tile = {"label": text("kpi.reorder"), "value": some.formats.count(facts["reorder"]), "note": ""}
-    if facts["priced"] and facts["reorder"]:
-        tile["note"] = text("kpi.reorder.note", money=some.formats.money_short(facts["cost"]))
-    return tile
-
-
-def clear_tile(some: Seen, facts: dict[str, Any]) -> dict[str, str]:
-    """How much to clear out, as people have answered."""
-    f = some.formats
-    tied = text("kpi.clear.note", money=f.money_short(facts["stuck"]))
-    return {"label": text("kpi.clear"), "value": f.count(facts["clear"]),
-            "note": tied if facts["clear"] else ""}  # fmt: skip
-
-
-def stock_tile(some: Seen, facts: dict[str, Any]) -> dict[str, str]:
-    """Money in stock: at cost where that is known, else at list price; the label says which."""
-    at_price = int(facts["at_price"])
-    if not at_price:
-        label = text("kpi.stock.cost")
-    elif at_price == facts["stocked"]:
-        label = text("kpi.stock.price")
-    else:
-        label = text("kpi.stock.mixed", count=some.formats.count(at_price))
-    return {"label": label, "value": some.formats.money_short(facts["stock_money"])}
 
 
 def _list(some: Seen, rows: pl.LazyFrame) -> dict[str, Any]:

@@ -1,19 +1,16 @@
 """Overview: how are we doing, where is the money, what first?"""
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 import polars as pl
 
 from shelfwise import charts
 from shelfwise.errors import NotFoundError
+from shelfwise.insights import kpis
 from shelfwise.insights.proposals import figures, left
-from shelfwise.service.dashboard.inventory import (
-    clear_tile,
-    reorder_tile,
-    rows_of,
-    stock_tile,
-)
+from shelfwise.service.dashboard.inventory import rows_of
 from shelfwise.service.dashboard.page import Seen, drawn, has, screen, seen, show, url
 from shelfwise.texts import text
 
@@ -36,6 +33,8 @@ def overview() -> str:
     products = some.products.collect()
     inventory = rows_of(some) if "inventory" in some.derived else None
     facts = figures(inventory) if inventory is not None else None
+    if facts and not facts["known"]:
+        facts = None  # Without stock nothing is known of it, not that there is nothing to do.
     changes = some.about("changes")
     if "revenue" not in changes.get("summary", {}):
         changes = {}  # What was withheld changes no figure here; its page says why.
@@ -50,7 +49,8 @@ def overview() -> str:
         reorder=(reorder := _first(inventory, "reorder")),
         dated=any(row["date"] is not None for row in reorder),
         clear=_first(inventory, "clear"),
-        inventory=inventory is not None,
+        inventory=facts is not None,
+        unknown=inventory is not None and facts is None,
         warnings=some.run.warnings,
         alone=(alone := _alone_on_top(some, products)),
         compare=_better(some, alone),
@@ -96,6 +96,8 @@ def _finding(
             return text("overview.title.changed", n=really, day=day)
     if not (products["revenue"] > 0).any():
         return text("overview.title.nothing", count=some.formats.count(products.height))
+    if spread["a_count"] == products.height:
+        return text("report.revenue.even", n=products.height)
     return text("overview.title.pareto", share=some.formats.share(spread["a_products"]),
                 of=some.formats.share(spread["a_revenue"]))  # fmt: skip
 
@@ -104,7 +106,7 @@ def _lead(
     some: Seen, products: pl.DataFrame, spread: Mapping[str, Any], facts: dict[str, Any] | None
 ) -> list[str]:
     found = []
-    if (products["revenue"] > 0).any():
+    if (products["revenue"] > 0).any() and spread["a_count"] < products.height:
         found.append(text("overview.pareto", share=some.formats.share(spread["a_products"]),
                           of=some.formats.share(spread["a_revenue"])))  # fmt: skip
     if facts is not None:
@@ -126,60 +128,38 @@ def _tiles(
 ) -> list[dict[str, str]]:
     """The figures on top; what the data cannot tell has no tile."""
     f = some.formats
-    revenue = float(products["revenue"].sum())
-    units = f.count(float(products["units_sold"].sum()))
-    tiles = [{"label": text("kpi.revenue"), "value": f.money_short(revenue),
-              "note": text("kpi.revenue.units", units=units)}]  # fmt: skip
-    if changes:
-        bridge = changes["summary"]["revenue"]
-        if bridge and bridge["before"]:
-            grown = f.change(bridge["change"] / bridge["before"], 1)
-            day = _day(some, changes["summary"]["before"]["as_of"])
-            tiles[0] |= {"note": text("kpi.revenue.before", change=grown, day=day),
-                         "href": url("changes") if has("changes") else "",
-                         "tone": "good" if bridge["change"] >= 0 else "bad"}  # fmt: skip
-    tiles += _margin(some, products) + _stock(some, products, facts)
+    grown = kpis.grown_by(changes.get("summary"))
+    tiles = [asdict(kpis.revenue(f, products, changes.get("summary")))]
+    if grown is not None:
+        tiles[0] |= {"href": url("changes") if has("changes") else "",
+                     "tone": "good" if grown >= 0 else "bad"}  # fmt: skip
+    margin = kpis.margin(f, products)
+    tiles += ([asdict(margin)] if margin else []) + _stock(some, products, facts)
     if facts is not None:
-        for tile, action in (
-            (reorder_tile(some, facts), "reorder"),
-            (clear_tile(some, facts), "clear"),
-        ):
+        for fact, action in ((kpis.reorder(f, facts), "reorder"), (kpis.clear(f, facts), "clear")):
             # A link has words, also where nothing is priced.
-            note = tile["note"] or text("all")
-            tiles.append(tile | {"note": note, "href": url("inventory", view=action)})
+            tile = asdict(replace(fact, note=fact.note or text("all")))
+            tiles.append(tile | {"href": url("inventory", view=action)})
     else:
         model = some.run.model
         # Clusters have no score at which a tier begins.
-        note = text("kpi.score.note.clusters") if some.run.tiering == "kmeans" else text(
-            "kpi.score.note", high=f.number(model.cut_high), low=f.number(model.cut_low)
-        )  # fmt: skip
+        if some.run.tiering == "kmeans":
+            note = text("kpi.score.note.clusters")
+        elif model.cut_high is None or model.cut_low is None:
+            note = text("report.scores.none")
+        else:
+            note = text("kpi.score.note", high=f.number(model.cut_high),
+                        low=f.number(model.cut_low))  # fmt: skip
         tiles.append({"label": text("kpi.score"), "value": f.number(some.run.summary["avg_score"]),
                       "note": note})  # fmt: skip
     return tiles
-
-
-def _margin(some: Seen, products: pl.DataFrame) -> list[dict[str, str]]:
-    if "unit_cost" not in products.columns:
-        return []
-    known = products.filter(pl.col("unit_cost").is_not_null())
-    if not known.height:
-        return []
-    revenue = float(known["revenue"].sum())
-    margin = revenue - float((known["unit_cost"] * known["units_sold"]).sum())
-    share = some.formats.share(margin / revenue if revenue > 0 else None, 1)
-    note = text("kpi.margin.share", share=share)
-    if known.height < products.height:
-        count = some.formats.count(known.height)
-        note = text("kpi.margin.part", share=share, known=count)
-    money = some.formats.money_short(margin)
-    return [{"label": text("kpi.margin"), "value": money, "note": note}]
 
 
 def _stock(
     some: Seen, products: pl.DataFrame, facts: dict[str, Any] | None
 ) -> list[dict[str, str]]:
     """Money in stock, counted as the inventory counts it."""
-    if "stock" not in products.columns or products["stock"].null_count() == products.height:
+    if not _known(products, "stock"):
         return []
     if facts is None:
         nothing = pl.lit(None, pl.Float64)
@@ -189,8 +169,8 @@ def _stock(
             at_price=(cost.is_null() & pl.col("stock").is_not_null()).sum(),
             stocked=pl.len(),
         ).to_dicts()[0]  # fmt: skip
-    units = some.formats.count(float(products["stock"].clip(0).sum()))
-    return [stock_tile(some, facts) | {"note": text("kpi.stock.note", units=units)}]
+    fact = kpis.stock(some.formats, facts, kpis.on_hand(some.formats, products))
+    return [asdict(fact)]
 
 
 def _charts(
@@ -198,11 +178,15 @@ def _charts(
 ) -> dict[str, dict[str, Any]]:
     f = some.formats
     found = {"pareto": charts.pareto(products, f), "scores": charts.scores(products, f)}
-    if products["stock_ratio"].null_count() < products.height:
+    if _known(products, "stock_ratio"):
         found["map"] = charts.portfolio_map(products, inventory, f)
-    if "category" in products.columns:
+    if _known(products, "category"):
         found["groups"] = charts.groups(products, "category", f)
     return {name: drawn(chart) for name, chart in found.items()}
+
+
+def _known(products: pl.DataFrame, name: str) -> bool:
+    return name in products.columns and products[name].null_count() < products.height
 
 
 def _first(inventory: pl.LazyFrame | None, action: str) -> list[dict[str, Any]]:
