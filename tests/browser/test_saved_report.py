@@ -37,6 +37,12 @@ def test_a_saved_report_is_whole(chromium: Browser, saved: Path, size: str, them
     assert width_over(page) <= 0
     for picture in page.locator("img").all():
         assert picture.evaluate("one => one.complete && one.naturalWidth > 100")
+        assert picture.evaluate("one => one.clientWidth") >= 500  # Its letters can be read.
+    for cells, least in (("td.name", 100), ("td.medium", 40), ("td.prose", 180)):
+        narrow = page.locator(cells).evaluate_all(
+            "all => Math.min(...all.filter(one => one.clientWidth).map(one => one.clientWidth))"
+        )
+        assert narrow >= least, f"Words of {cells} are broken"
     assert not [url for url in asked if not url.startswith(("file:", "data:"))]
     assert not wrong
     context.close()

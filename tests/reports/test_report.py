@@ -85,7 +85,7 @@ def test_what_to_do_is_what_was_decided() -> None:
         wanted = decided.filter(action=action).sort("money", descending=True, nulls_last=True)
         assert wanted.height
         shown = [row[0] for row in grids(sections(report)[key])[0].rows]
-        assert shown == wanted["name"].head(25).to_list()
+        assert shown == wanted["name"].head(20).to_list()
         assert str(wanted.height) in sections(report)[key].finding
 
 

@@ -18,7 +18,7 @@ from shelfwise.reports.sections.common import (
 )
 from shelfwise.texts import text
 
-LISTED, SUPPLIERS = 25, 25
+LISTED, SUPPLIERS = 20, 25
 """How many rows of a list are shown."""
 DRAWN = 8
 """How many suppliers are drawn."""
