@@ -192,6 +192,24 @@ def test_a_finding_says_something_of_a_strange_range(
                 assert all((row[n] or 0) >= 0 for row in block.rows for n in shares)
 
 
+def test_rows_are_set_aside_for_reasons_not_for_values() -> None:
+    rows = shelf(12)
+    for place, row in enumerate(rows[:9]):
+        row |= ({"price": -1.0 - place}, {"units_sold": f"; it must be {place}"})[place % 2]
+    report = reports.report(analyze(rows, on_error="skip"))
+    table = grids(sections(report)["quality"])[0]
+    assert table.rows == (("price must be 1e-06 or more", 5), ("units_sold must be a number", 4))
+
+
+def test_only_words_that_the_report_has_are_told() -> None:
+    def words(report: Report) -> set[str]:
+        return {row[0] for row in grids(sections(report)["method"])[-1].rows}
+
+    bare = words(reports.report(analyze(shelf(), period=30)))
+    assert bare == {"High, Medium, Low", "Class A, B, C", "Sell-through", "Effect"}
+    assert words(of_lines()) - bare == {"At stake", "Risk", "Dead", "Confirmed"}
+
+
 def test_two_analyses_tell_what_changed() -> None:
     before = analyze(shelf(40), period=30)
     rows = shelf(40)

@@ -233,7 +233,18 @@ def _plain(value: Any) -> Any:
 
 
 def _reasons(rejected: pl.DataFrame) -> list[tuple[str, int]]:
-    counts = rejected.group_by("reason").len().sort(["len", "reason"], descending=[True, False])
+    """How often each reason kept a row from being scored, whatever its value was."""
+    kind = (
+        pl.col("reason")
+        .str.replace(r"(?s)^(\w+) is .*; it must be", "$1 must be")
+        .str.replace(r"^-?[\d.]+ of (\w+) left", "no $1 left")
+    )
+    counts = (
+        rejected.with_columns(kind)
+        .group_by("reason")
+        .len()
+        .sort(["len", "reason"], descending=[True, False])
+    )
     return list(counts.iter_rows())
 
 

@@ -5,12 +5,8 @@ import polars as pl
 from shelfwise.quality import OUTSIDE
 from shelfwise.reports.material import Material
 from shelfwise.reports.report import PROSE, Block, Column, Notes, Section, grid
-from shelfwise.reports.sections.common import FINDINGS, date_of, left_out
+from shelfwise.reports.sections.common import FINDINGS, date_of, has, left_out, stock_answer
 from shelfwise.texts import text
-
-WORDS = ("tier", "class", "sell_through", "effect", "stake", "risk", "dead", "confirmed",
-         "changed", "otif")  # fmt: skip
-"""The words of a report that a reader may not know."""
 
 
 def quality(m: Material) -> Section:
@@ -84,9 +80,24 @@ def method(m: Material) -> Section:
         limits.append((text("report.limit.withheld", names=", ".join(withheld)),
                        text("report.limit.withheld.why")))  # fmt: skip
     words = grid(text("report.words"), pl.DataFrame(
-        [(text(f"report.word.{name}"), text(f"report.word.{name}.means")) for name in WORDS],
+        [(text(f"report.word.{name}"), text(f"report.word.{name}.means")) for name in _words(m)],
         schema=["word", "means"], orient="row",
     ), {"word": Column(text("report.col.word")),
         "means": Column(text("report.col.means"), PROSE, wide=3)})  # fmt: skip
     return Section("method", text("report.method"), text("report.method.finding"), tuple(lead),
                    (table, Notes(tuple(limits)), words))  # fmt: skip
+
+
+def _words(m: Material) -> list[str]:
+    """The words of this report that a reader may not know."""
+    found, _ = stock_answer(m)
+    suppliers, changes = m.answers.get("suppliers"), m.answers.get("changes")
+    used = {
+        "tier": True, "class": True, "sell_through": has(m.products, "stock_ratio"),
+        "effect": bool(m.summary.get("effective_weights")),
+        "stake": found["staked"], "risk": found["staked"], "dead": found["dead_known"],
+        "confirmed": m.trends is not None,
+        "changed": changes is not None and "revenue" in changes.summary,
+        "otif": suppliers is not None and has(suppliers.rows, "otif"),
+    }  # fmt: skip
+    return [word for word, is_used in used.items() if is_used]
