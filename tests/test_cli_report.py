@@ -109,7 +109,16 @@ def test_good_rows_are_reported_beside_bad_ones(call: Callable[..., Any]) -> Non
         ([], "Give a run or a file"),
         (["products.csv", *SALES], "Give a run or a file"),
         (["products.csv", "--since", "latest"], "--since goes with a run"),
-        (["latest", "--before", "products.csv"], "go with"),
+        (["latest", "--before", "products.csv"], "--before goes with a file; a run"),
+        (
+            ["latest", "--profile", "robust", "--on-error", "skip"],
+            "--profile and --on-error go with a file; a run",
+        ),
+        (["latest", "--catalog", "catalog.csv"], "--catalog goes with a file; a run"),
+        (["products.csv", "--catalog", "catalog.csv"], "--catalog goes with --sales"),
+        (["products.csv", "--max-rejected", "5%"], "--max-rejected goes with --sales"),
+        ([*SALES, "--period-days", "30"], "--period-days goes with a file of products"),
+        ([*SALES, "--before", "products.csv"], "--before goes with a file of products"),
     ],
 )
 def test_what_does_not_go_together_is_said(

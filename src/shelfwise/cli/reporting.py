@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,9 +86,18 @@ def report(
     is_run = sales is None and what is not None and _is_run(what)
     if (what is None) == (sales is None):
         raise typer.BadParameter("Give a run or a file of products, or --sales.")
-    if is_run and (before or receipts or as_of or period_days or mapping):
-        raise typer.BadParameter("--before, --receipts, --as-of, --period-days and --map go with "
-                                 "a file; a run has them already.")  # fmt: skip
+    scored = {"--profile": profile != "standard", "--on-error": on_error != "reject",
+              "--map": mapping, "--as-of": as_of, "--receipts": receipts}  # fmt: skip
+    snapshot = {"--before": before, "--period-days": period_days}
+    lines = {"--catalog": catalog, "--stock": stock, "--from": first, "--to": last,
+             "--dates": dates, "--rules": rules,
+             "--max-rejected": max_rejected != "1%"}  # fmt: skip
+    if is_run:
+        _refuse(scored | snapshot | lines, "a file; a run has its own already")
+    elif sales is None:
+        _refuse(lines, "--sales")
+    else:
+        _refuse(snapshot, "a file of products; order lines have --from and --to")
     if since and not is_run:
         raise typer.BadParameter("--since goes with a run; --before with a file.")
     from shelfwise import reports
@@ -106,7 +116,7 @@ def report(
             found = (
                 score(what, profile, **options)
                 if sales is None
-                else score(sold(sales, **counting(*counted)), profile)
+                else score(sold(sales, **counting(*counted)), profile, on_error=on_error)
             )
             from shelfwise.insights import Evidence
 
@@ -126,6 +136,14 @@ def report(
         outputs.put(reports.render(made, kind), output)
     if output != "-":
         out.print(f"Wrote {escape(masked(output))}.")
+
+
+def _refuse(options: Mapping[str, Any], where: str) -> None:
+    """Refuse those that are given: what is not heeded must not look as if it were."""
+    given = [name for name, value in options.items() if value]
+    if given:
+        goes = "goes" if len(given) == 1 else "go"
+        raise typer.BadParameter(f"{' and '.join(given)} {goes} with {where}.")
 
 
 def _kind(output: str, format: str | None) -> str:
