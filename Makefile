@@ -38,7 +38,7 @@ test-slow: .venv/.installed ## Run the simulations and large inputs, and build t
 	$(BIN)/pytest -m "slow and not postgresql" $(PYTEST_FLAGS)
 
 test-postgresql: .venv/.installed ## Run what asks for a PostgreSQL, which is started for it.
-	$(BIN)/pytest -m postgresql $(PYTEST_FLAGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "postgresql and not superset" $(PYTEST_FLAGS)
 
 test-browser: .venv/.installed ## Open every page of the dashboard in Chromium.
 	$(BIN)/pytest -m browser -n 2 --dist load $(PYTEST_FLAGS)
