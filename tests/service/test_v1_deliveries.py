@@ -316,6 +316,13 @@ def test_a_path_that_leads_to_no_file_is_not_signed(doors: Doors, path: str) -> 
     send(doors(), "POST", "/v1/links", {"path": FILE, "days": 0}).problem(422)
 
 
+def test_an_address_of_a_run_that_is_not_there_is_not_signed(doors: Doors) -> None:
+    door = doors()
+    run_id = get(door, "/v1/runs/latest").ok()["id"]
+    linked(door, f"/v1/runs/{run_id}/products.csv")
+    send(door, "POST", "/v1/links", {"path": "/v1/runs/none/products.csv"}).problem(404)
+
+
 @pytest.mark.parametrize("path", ["products.parquet", "inventory.xlsx", "labels.csv",
                                   "report.html", "trends.csv?sort=-growth"])  # fmt: skip
 def test_every_file_of_a_run_has_such_an_address(doors: Doors, path: str) -> None:

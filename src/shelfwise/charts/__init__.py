@@ -16,13 +16,13 @@ from shelfwise.charts.catalogue import (
 )
 from shelfwise.charts.chart import CONFIG, THEMES, Chart, format_locale
 from shelfwise.charts.comparison import bridge
-from shelfwise.charts.intervals import growths, intervals
+from shelfwise.charts.intervals import growths, intervals, labeled
 from shelfwise.charts.portfolio import portfolio_map
 from shelfwise.charts.product import history, weeks
 from shelfwise.charts.stock import cover, earns_and_ties_up, stocked
 
 __all__ = [
     "CHARTED", "CHARTS", "CONFIG", "THEMES", "Chart", "bridge", "cover", "draw", "earned",
-    "earns_and_ties_up", "format_locale", "groups", "growths", "history", "intervals", "pareto",
-    "portfolio_map", "scores", "stocked", "weeks",
+    "earns_and_ties_up", "format_locale", "groups", "growths", "history", "intervals", "labeled",
+    "pareto", "portfolio_map", "scores", "stocked", "weeks",
 ]  # fmt: skip

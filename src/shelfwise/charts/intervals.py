@@ -72,6 +72,19 @@ def intervals(
     return Chart(name, title, meaning, sentence, drawn, shown, kinds, height=height)
 
 
+def labeled(products: pl.DataFrame) -> pl.DataFrame:
+    """Products with a `label`: the name, and the id with it where several have that name.
+
+    Example:
+        >>> two = pl.DataFrame({"product_id": ["1", "2"], "name": ["Cap", "Cap"]})
+        >>> labeled(two)["label"].to_list()
+        ['Cap (1)', 'Cap (2)']
+    """
+    name, whole = pl.coalesce("name", "product_id"), pl.format("{} ({})", "name", "product_id")
+    several = pl.col("name").is_not_null() & (pl.len().over("name") > 1)
+    return products.with_columns(label=pl.when(several).then(whole).otherwise(name))
+
+
 def growths(rows: pl.DataFrame, by: str, formats: Formats | None = None) -> Chart:
     """The growth of products or categories with its 95% interval, the strongest first.
 

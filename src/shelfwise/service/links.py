@@ -25,7 +25,9 @@ from shelfwise.service.contract import (
     parsed,
     query,
 )
+from shelfwise.service.kept import store
 from shelfwise.settings import Settings
+from shelfwise.store.runs import LATEST
 
 api = Blueprint("links", __name__)
 EXAMPLE = "For example /v1/runs/latest/products.csv?tier=High."
@@ -46,7 +48,7 @@ class NewLink(msgspec.Struct, forbid_unknown_fields=True):
     "it expires or the key that made it ends. With `latest` it always leads to the newest run.",
     body=json_body(NewLink, {"path": "/v1/runs/latest/products.csv?tier=High", "days": 90}),
     answers=answers("Link", "The address; whoever has it can read the file."),
-    errors=BAD_BODY | STORE_ERRORS,
+    errors=BAD_BODY | {"404": "There is no such run."} | STORE_ERRORS,
 )  # fmt: skip
 def make_link() -> Response:
     """Sign an address."""
@@ -57,28 +59,35 @@ def make_link() -> Response:
 
 
 def signed(address: str, days: int) -> tuple[str, dt.datetime]:
-    """The whole address with its token, and when it ends; InputError where it leads to no file."""
+    """The whole address with its token, and when it ends.
+
+    InputError where it leads to no file, NotFoundError where there is no such run; what is the
+    latest may still come.
+    """
     parts = urlsplit(address)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
-    declared = _linked(parts.path)
+    declared, run_id = _linked(parts.path)
     if declared is None or parts.netloc or parts.fragment:
         raise InputError("This path leads to no file that may be linked to.", EXAMPLE)
     if "token" in dict(pairs):
         raise InputError("This address has a token already.", EXAMPLE)
     parsed(declared.query, pairs)
+    if run_id != LATEST:
+        store().runs.get(run_id)
     token, end = tokens.make(parts.path, pairs, days)
     audited("link.make", parts.path, until=end.date().isoformat())
     return f"{_base()}{parts.path}?{urlencode([*pairs, ('token', token)])}", end
 
 
-def _linked(path: str) -> Endpoint | None:
-    """What a path leads to, if it may be linked to."""
+def _linked(path: str) -> tuple[Endpoint | None, str]:
+    """What a path leads to, if it may be linked to, and of which run."""
     try:
-        name, _ = current_app.url_map.bind("localhost").match(path, method="GET")
+        name, given = current_app.url_map.bind("localhost").match(path, method="GET")
     except (HTTPException, RequestRedirect):
-        return None
+        return None, ""
     declared = ENDPOINTS.get(name)
-    return declared if declared and "token" in declared.query else None
+    linked = declared if declared and "token" in declared.query else None
+    return linked, str(given.get("run_id", LATEST))
 
 
 def _base() -> str:

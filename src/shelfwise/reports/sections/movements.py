@@ -36,8 +36,7 @@ def trends(m: Material) -> Section:
         ]
     )
     if ends.height:
-        drawn = ends.with_columns(label=pl.col("name")).unique("label", maintain_order=True)
-        blocks.append(charts.growths(drawn, text("report.col.name"), f))
+        blocks.append(charts.growths(charts.labeled(ends), text("report.col.name"), f))
     if m.category_trends is not None:
         grown = m.category_trends.drop_nulls(["growth", "growth_low", "growth_high"])
         if grown.height:

@@ -132,11 +132,10 @@ def _strongest(wanted: pl.LazyFrame) -> pl.DataFrame | None:
     """Those that grow and shrink most; None where there is none."""
     known = wanted.filter(
         pl.all_horizontal(pl.col("growth", "growth_low", "growth_high").is_not_null())
-    ).with_columns(label=pl.col("name"))  # fmt: skip
+    )
     ends = [known.filter(pl.col("growth") > 0).top_k(DRAWN, by="growth"),
             known.filter(pl.col("growth") <= 0).bottom_k(DRAWN, by="growth")]  # fmt: skip
-    # The axis has a name once.
-    found = pl.concat(pl.collect_all(ends)).unique("label", maintain_order=True)
+    found = charts.labeled(pl.concat(pl.collect_all(ends)))
     return found if found.height else None
 
 
