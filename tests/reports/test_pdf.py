@@ -159,6 +159,24 @@ def test_letters_that_no_font_has_are_said_and_break_nothing(fonts: bool) -> Non
     assert "for want of a font" in whole
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["Set 1\ufe0f\u20e3", "\ufeffbom", "\u0939\u093f\u0928\u094d\u0926\u0940", "\u0301\u0301",
+     "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\u2028 line", "\u2029 paragraph"],
+    ids=ascii,
+)  # fmt: skip
+def test_joined_letters_break_no_report(name: str) -> None:
+    rows: list[dict[str, Any]] = [
+        {"product_id": n, "name": f"{name} {n}", "price": 3.0 + n, "units_sold": 90 - n,
+         "stock": 400 * n, "category": name, "supplier": f"{name}{n}", "unit_cost": 1.0}
+        for n in range(5)
+    ]  # fmt: skip
+    report = reports.report(analyze(rows, period=30), name=name)
+    whole = " ".join(texts(pdf(report)))
+    assert "5 products, 30 days" in whole
+    assert "earns most" in whole
+
+
 def test_a_report_that_cannot_be_set_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STANDARD", "a-1a")  # It forbids what the charts have.
     with pytest.raises(OutputError, match="cannot be set"):

@@ -54,7 +54,8 @@ class Chart:
     height: int = 260
 
     def __post_init__(self) -> None:
-        """Refuse a table whose columns nobody can write."""
+        """Refuse a table whose columns nobody can write; keep names within their line."""
+        object.__setattr__(self, "spec", _in_line(self.spec))
         unknown = set(self.kinds) - set(KINDS)
         if len(self.kinds) != self.table.width or unknown:
             raise ValueError(f"The chart {self.name} has {self.table.columns} as {self.kinds}.")
@@ -151,6 +152,17 @@ def format_locale(formats: Formats) -> dict[str, Any]:
         "grouping": [3],
         "currency": [paid.partition("1")[0], paid.partition("1")[2]],
     }
+
+
+def _in_line(value: Any) -> Any:
+    """Without what ends a line in the expressions that Vega-Lite writes of names."""
+    if isinstance(value, str):
+        return value.replace("\u2028", " ").replace("\u2029", " ")
+    if isinstance(value, Mapping):
+        return {_in_line(key): _in_line(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_in_line(item) for item in value]
+    return value
 
 
 def _colored(value: Any, colors: Mapping[str, str]) -> Any:

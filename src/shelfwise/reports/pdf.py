@@ -6,7 +6,8 @@ The report goes in as JSON, so that a name can never become markup, and the temp
 import datetime as dt
 import json
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -25,6 +26,11 @@ two of them and a table share a page."""
 LATIN = 0x17F
 """Letters up to this one are in every font."""
 TRIES = 5
+JOINING = dict.fromkeys(map(ord, "\ufeff\ufe0e\ufe0f\u20e3"))
+"""Signs that only say how the letter before is drawn: with them a digit is an emoji."""
+MARKS = ("Mn", "Mc", "Me", "Cf")
+OURS = frozenset("\N{HORIZONTAL ELLIPSIS}\N{EN DASH}\N{MINUS SIGN}\N{EURO SIGN}")
+"""Signs of our own texts that every font has."""
 
 
 def pdf(report: Report, *, fonts: bool = True) -> bytes:
@@ -39,18 +45,22 @@ def pdf(report: Report, *, fonts: bool = True) -> bytes:
         MissingExtraError: Typst is not installed.
         OutputError: Typst cannot set it.
     """
-    plain = json.dumps(_plain(report), ensure_ascii=False)
-    unknown = _unknown(plain, fonts)
-    if unknown:
-        plain = _without(plain, unknown)
-    try:
-        made = _compiler("report.typ", fonts).compile(
-            format="pdf", pdf_standards=[STANDARD], sys_inputs={"report": plain},
-            timestamp=dt.datetime.now(dt.UTC).replace(microsecond=0),
-        )  # fmt: skip
-    except _typst().TypstError as error:
-        raise OutputError(f"The PDF cannot be set: {error.message[:200]}.") from error
-    return bytes(made)
+    plain = json.dumps(_plain(report), ensure_ascii=False).translate(JOINING)
+    table: dict[int, str] = {ord(letter): UNKNOWN for letter in _unknown(plain, fonts)}
+    wrong: Any = None
+    for more in (None, _marks, _foreign):
+        table |= more(plain) if more else {}
+        try:
+            made = _compiler("report.typ", fonts).compile(
+                format="pdf", pdf_standards=[STANDARD],
+                sys_inputs={"report": _without(plain, table) if table else plain},
+                timestamp=dt.datetime.now(dt.UTC).replace(microsecond=0),
+            )  # fmt: skip
+        except _typst().TypstError as error:
+            wrong = error
+        else:
+            return bytes(made)
+    raise OutputError(f"The PDF cannot be set: {wrong.message[:200]}.") from wrong
 
 
 def _typst() -> Any:
@@ -104,10 +114,22 @@ def _missing(diagnostic: str) -> Iterator[str]:
         yield re.sub(r"\\u\{([0-9a-f]+)\}", lambda m: chr(int(m[1], 16)), found)
 
 
-def _without(plain: str, unknown: set[str]) -> str:
-    """The report without letters that no font has, which it then says."""
-    found = json.loads(plain.translate({ord(letter): UNKNOWN for letter in unknown}))
-    found["missing"] = text("report.missing", n=len(unknown))
+def _marks(plain: str) -> dict[int, str]:
+    """Marks and joiners: letters that a font has each by itself may be none when joined."""
+    return {ord(letter): "" for letter in set(plain)
+            if ord(letter) > LATIN and unicodedata.category(letter) in MARKS}  # fmt: skip
+
+
+def _foreign(plain: str) -> dict[int, str]:
+    """All that some font may lack: the last way to set a report at all."""
+    return {ord(letter): UNKNOWN for letter in set(plain)
+            if ord(letter) > LATIN and letter not in OURS}  # fmt: skip
+
+
+def _without(plain: str, table: Mapping[int, str]) -> str:
+    """The report without letters that cannot be set, which it then says."""
+    found = json.loads(plain.translate(table))
+    found["missing"] = text("report.missing", n=len(table))
     return json.dumps(found, ensure_ascii=False)
 
 
