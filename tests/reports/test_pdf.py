@@ -140,6 +140,16 @@ def test_names_are_never_markup() -> None:
     assert "a" * 300 not in whole
 
 
+def test_a_long_word_stays_in_its_column() -> None:
+    made = pdf(shelf(("w" * 60, "Mug", "Lamp", "Tray")))
+    document = pdfium.PdfDocument(made)
+    raw = "".join(page.get_textpage().get_text_range() for page in document)
+    cell = "w" * 43 + "\N{HORIZONTAL ELLIPSIS}"
+    rows = raw[raw.index("Best sellers".upper()) :]
+    assert cell not in rows
+    assert cell in re.sub(r"[\s\u200b]", "", rows)
+
+
 @pytest.mark.parametrize("fonts", [True, False])
 def test_letters_that_no_font_has_are_said_and_break_nothing(fonts: bool) -> None:
     odd = (
