@@ -192,6 +192,18 @@ def test_a_finding_says_something_of_a_strange_range(
                 assert all((row[n] or 0) >= 0 for row in block.rows for n in shares)
 
 
+def test_small_shares_are_not_called_nothing() -> None:
+    rows = [row | {"units_sold": 10, "price": 5.0, "supplier": f"S{n}"}
+            for n, row in enumerate(shelf(6000))]  # fmt: skip
+    report = reports.report(analyze(rows, period=30), supplier="S7")
+    assert report.facts[0].note.startswith("less than 0.1% of")
+    report = reports.report(analyze(rows, period=30))
+    found = sections(report)
+    assert found["best"].finding == "The 25 best sellers earn less than 1% of the revenue"
+    assert found["suppliers"].finding.endswith("earns most: less than 1% of the revenue")
+    assert "less than 0.1% of the revenue" in found["revenue"].lead[0]
+
+
 def test_rows_are_set_aside_for_reasons_not_for_values() -> None:
     rows = shelf(12)
     for place, row in enumerate(rows[:9]):

@@ -1,5 +1,6 @@
 """The Reports page: documents, where they went, schedules, addresses for other tools."""
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,6 +44,19 @@ def test_the_documents_of_a_run_can_be_had(client: FlaskClient) -> None:
         etag = answer.headers["ETag"]
     with client.get(f"/report.pdf?run={run.id}", headers={"If-None-Match": etag}) as answer:
         assert answer.status_code == 304
+
+
+def test_a_kept_document_is_not_taken_for_one_in_another_currency(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client.get("/report.html") as answer:
+        etag = answer.headers["ETag"]
+        assert "\N{EURO SIGN}" not in answer.text
+    euros = dataclasses.replace(client.application.config["SHELFWISE"], currency="EUR")
+    monkeypatch.setitem(client.application.config, "SHELFWISE", euros)
+    with client.get("/report.html", headers={"If-None-Match": etag}) as answer:
+        assert answer.status_code == 200
+        assert "\N{EURO SIGN}" in answer.text
 
 
 def test_the_web_page_keeps_its_own_policy(client: FlaskClient) -> None:

@@ -10,7 +10,7 @@ from shelfwise.insights.proposals import left, proposed
 from shelfwise.reports.making import about, period
 from shelfwise.reports.material import Material
 from shelfwise.reports.report import Block, Column, Notes, Report, Section, clipped, grid
-from shelfwise.reports.sections.common import NAME, TIERED, left_out
+from shelfwise.reports.sections.common import NAME, TIERED, left_out, part
 from shelfwise.texts import text
 
 PRODUCTS, ORDERED, CLEARED = 10, 8, 5
@@ -51,7 +51,7 @@ def _facts(m: Material, own: pl.DataFrame, card: dict[str, Any]) -> tuple[Fact, 
     """The figures on top; what the data cannot tell has none."""
     f, total = m.formats, float(m.products["revenue"].sum())
     earned = float(own["revenue"].sum())
-    note = text("supplier.revenue.note", share=f.share(earned / total, 1)) if total > 0 else ""
+    note = text("supplier.revenue.note", share=part(f, earned / total, 1)) if total > 0 else ""
     facts = [Fact(text("supplier.revenue"), f.money_short(earned), note)]
     if card.get("margin") is not None:
         share = f.share(card["margin"] / earned, 1) if earned > 0 else ""

@@ -62,10 +62,11 @@ def document_of(run: Run, document: str, supplier: str | None = None) -> Respons
     if supplier is not None and document == "xlsx":
         raise InputError("A page about a supplier is no workbook.", "Ask for report.pdf or .html.")
     derived = [table.sha256 for table in store().derived.all(run)]
-    etag = download.etag_of(run, run.label or "", *derived, store().decisions.state())
+    settings: Settings = current_app.config["SHELFWISE"]
+    beside = (run.label or "", settings.locale, settings.currency)
+    etag = download.etag_of(run, *beside, *derived, store().decisions.state())
     if download.is_known(etag):
         return download.cached(Response(status=304), etag)
-    settings: Settings = current_app.config["SHELFWISE"]
     with _turn():
         if document == "xlsx":
             content = _apart(run, settings)

@@ -13,6 +13,7 @@ TEXTS: dict[str, str] = {
     "report.weeks": "{n} week to {day}|{n} weeks to {day}",
     "report.days": "{n} day to {day}|{n} days to {day}",
     "report.no_days": "as of {day}, days of sales unknown",
+    "report.less": "less than {share}",
     "report.first": "The first {n} of {all}.",
     "report.needs": "It needs {needs}.",
     "report.show_data": "Show data",

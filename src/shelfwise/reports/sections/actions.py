@@ -13,6 +13,7 @@ from shelfwise.reports.sections.common import (
     NAME,
     SUPPLIER,
     left_out,
+    part,
     stock_answer,
     withheld,
 )
@@ -79,7 +80,7 @@ def clear(m: Material) -> Section:
     finding = text("report.clear.finding", n=found["clear"], money=f.money_short(found["stuck"]))
     lead = []
     if found["stock_money"]:
-        share = f.share(found["stuck"] / found["stock_money"])
+        share = part(f, found["stuck"] / found["stock_money"])
         lead.append(text("report.clear.share", share=share))
     if found["dead_known"] and found["dead"]:
         lead.append(text("report.clear.dead", money=f.money_short(found["dead"])))
@@ -111,7 +112,7 @@ def suppliers(m: Material) -> Section:
     finding = text("report.suppliers.none")
     if best["revenue"] and best["revenue"] > 0:
         finding = text("report.suppliers.finding", n=rows.height, name=clipped(best["supplier"]),
-                       share=f.share(best["revenue_share"]))  # fmt: skip
+                       share=part(f, best["revenue_share"]))  # fmt: skip
     lead = []
     if rows["otif"].null_count() < rows.height:
         worst = rows.drop_nulls("otif").sort("otif").row(0, named=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from shelfwise.formats import Formats
 from shelfwise.insights.proposals import figures, proposed
 from shelfwise.reports.material import Answer, Material
 from shelfwise.reports.report import NAMED, TIER, Column, Notes
@@ -32,6 +33,18 @@ def withheld(found: Answer) -> Notes | None:
 
 def left_out(m: Material, of: int, shown: int) -> str:
     return text("report.first", n=shown, all=m.formats.count(of)) if of > shown else ""
+
+
+def part(f: Formats, value: float, digits: int = 0) -> str:
+    """A share in a sentence: what would be written as 0% is less than something.
+
+    >>> part(Formats(), 0.004), part(Formats(), 0.0004, 1), part(Formats(), 0.31)
+    ('less than 1%', 'less than 0.1%', '31%')
+    """
+    least = 0.01 / 10**digits
+    if 0 < value < least / 2:
+        return text("report.less", share=f.share(least, digits))
+    return f.share(value, digits)
 
 
 def has(products: pl.DataFrame, name: str) -> bool:

@@ -8,7 +8,7 @@ from shelfwise import charts
 from shelfwise.model import TIERS
 from shelfwise.reports.material import Material
 from shelfwise.reports.report import Block, Column, Grid, Section, clipped, grid
-from shelfwise.reports.sections.common import CATEGORY, NAME, TIERED, has, left_out
+from shelfwise.reports.sections.common import CATEGORY, NAME, TIERED, has, left_out, part
 from shelfwise.texts import text
 
 BEST, CATEGORIES = 25, 15
@@ -27,10 +27,10 @@ def revenue(m: Material) -> Section:
     silent = int((products["revenue"] <= 0).sum())
     lead = [text("report.revenue.best", name=clipped(best["name"]),
                  money=f.money_short(best["revenue"]),
-                 share=f.share(best["revenue"] / total, 1))]  # fmt: skip
+                 share=part(f, best["revenue"] / total, 1))]  # fmt: skip
     if silent:
         lead.append(
-            text("report.revenue.silent", n=silent, share=f.share(silent / len(products), 1))
+            text("report.revenue.silent", n=silent, share=part(f, silent / len(products), 1))
         )
     blocks: list[Block] = [charts.pareto(products, f)]
     if has(products, "category"):
@@ -140,7 +140,7 @@ def best_sellers(m: Material) -> Section:
     finding = text("report.best.count", n=rows.height)
     if total > 0:
         finding = text(
-            "report.best.finding", n=rows.height, share=f.share(float(rows["share"].sum()))
+            "report.best.finding", n=rows.height, share=part(f, float(rows["share"].sum()))
         )
     lead = [text("report.best.low", n=low)] if low else [text("report.best.none_low")]
     note = left_out(m, m.products.filter(pl.col("revenue") > 0).height, rows.height)
