@@ -36,6 +36,7 @@ from shelfwise.profile import Profile, load_profile
 from shelfwise.quality import Quality
 from shelfwise.reasons import Comparison, Explanation
 from shelfwise.source import Source, given_frame
+from shelfwise.texts import counting
 
 LISTED_PLACES = 20
 
@@ -212,7 +213,8 @@ class Analysis:
         columns = [n for n in CHARTED if n in found.collect_schema().names()]
         chosen = found.select(columns)
         eager = chosen.collect("polars") if isinstance(chosen, nw.LazyFrame) else chosen
-        return draw(name, eager.to_polars(), formats)
+        with counting((formats or Formats()).count):
+            return draw(name, eager.to_polars(), formats)
 
     @cached_property
     def clustering(self) -> dict[str, Any]:

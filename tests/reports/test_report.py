@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from kinds import sold
+from kinds import shop, sold
 from shelfwise import analyze, from_sales, reports
 from shelfwise.charts import Chart
 from shelfwise.errors import InputError, NotFoundError
@@ -288,3 +288,15 @@ def test_names_that_turn_the_direction_of_writing_are_set_apart() -> None:
     told = text("report.reorder.next", name="\u202eabc", day="Tue")
     assert told == "Next is \u2068\u202eabc\u2069, by Tue."
     assert text("report.reorder.next", name="Lampe", day="Tue") == "Next is Lampe, by Tue."
+
+
+def test_every_number_of_a_report_is_written_as_its_reader_writes() -> None:
+    analysis = analyze(shop(1_234), period=30)
+    made = reports.report(analysis, name="Laden", formats=Formats("de_DE", "EUR"))
+    assert made.period.startswith("1.234 products, ")
+    assert "1.234 products" in reports.render(made, "html").decode()
+    told = [line for one in made.sections for line in (one.finding, *one.lead)]
+    assert any("1.234" in line for line in told)
+    assert not [line for line in (*told, *(one.text for one in made.in_short)) if "1,234" in line]
+    # Who reads next is somebody else.
+    assert reports.report(analysis, name="Shop").period.startswith("1,234 products, ")

@@ -539,3 +539,14 @@ def test_nothing_to_reorder_is_not_priced(app_with: App) -> None:
                           page(client, path))[0]  # fmt: skip
         assert "<strong>0</strong>" in tile
         assert text("kpi.reorder.note", money="").strip() not in tile
+
+
+def test_every_number_of_a_page_is_written_as_its_reader_writes(
+    app_with: Callable[..., Flask],
+) -> None:
+    app = app_with(locale="de_DE")
+    store(app).runs.save(analyze(shop(1_234)))
+    for path in ("/", "/products", "/data", "/method"):
+        shown = page(app.test_client(), path)
+        assert "1.234" in shown
+        assert "1,234" not in shown

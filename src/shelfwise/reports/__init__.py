@@ -11,6 +11,7 @@ from shelfwise.reports.material import Material, of_analysis, prepare
 from shelfwise.reports.material import of_run as material_of_run
 from shelfwise.reports.report import Report
 from shelfwise.reports.supplier import of_supplier
+from shelfwise.texts import counting
 
 if TYPE_CHECKING:
     from shelfwise.analysis import Analysis
@@ -70,21 +71,23 @@ def of_run(
 
 
 def _about(material: Material, supplier: str | None) -> Report:
-    return of_material(material) if supplier is None else of_supplier(material, supplier)
+    with counting(material.formats.count):
+        return of_material(material) if supplier is None else of_supplier(material, supplier)
 
 
 def render(report: Report, format: str) -> bytes:
     """The report in one of the `FORMATS`; InputError for another one."""
-    if format == "pdf":
-        from shelfwise.reports.pdf import pdf
+    with counting(report.formats.count):
+        if format == "pdf":
+            from shelfwise.reports.pdf import pdf
 
-        return pdf(report)
-    if format == "html":
-        from shelfwise.reports.web import html
+            return pdf(report)
+        if format == "html":
+            from shelfwise.reports.web import html
 
-        return html(report)
-    if format == "xlsx":
-        from shelfwise.reports.workbook import xlsx
+            return html(report)
+        if format == "xlsx":
+            from shelfwise.reports.workbook import xlsx
 
-        return xlsx(report)
+            return xlsx(report)
     raise InputError(f"A report is no {excerpt(format)}.", f"It is {', '.join(FORMATS)}.")

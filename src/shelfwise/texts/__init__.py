@@ -4,6 +4,9 @@ A file for each subject has its texts by their keys. A text may have `{name}` fo
 in; a `|` parts the text for one from that for another number, which is chosen by `n`.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from unicodedata import bidirectional
 
@@ -64,9 +67,30 @@ def text(key: str, **values: Any) -> str:
         one, many = found.split("|")
         found = one if values["n"] == 1 else many
         if isinstance(values["n"], int):
-            values["n"] = f"{values['n']:,}"
+            values["n"] = _count.get()(values["n"])
     values = {n: _apart(v) if isinstance(v, str) else v for n, v in values.items()}
     return found.format(**values) if values else found
+
+
+@contextmanager
+def counting(write: Callable[[int], str]) -> Iterator[None]:
+    """Within the block `n` is written as the reader's locale does, by `Formats.count`.
+
+    A whole page or report has one reader; to hand it to each text would be said a hundred times.
+
+    >>> from shelfwise.formats import Formats
+    >>> with counting(Formats("de_DE").count):
+    ...     text("products.title", n=12_345)
+    '12.345 products'
+    """
+    before = _count.set(write)
+    try:
+        yield
+    finally:
+        _count.reset(before)
+
+
+_count: ContextVar[Callable[[int], str]] = ContextVar("count", default="{:,}".format)
 
 
 def _apart(value: str) -> str:

@@ -3,7 +3,7 @@
 import gzip
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -25,7 +25,7 @@ from shelfwise.store.derived import Derived
 from shelfwise.store.keys import Scope
 from shelfwise.store.run import Run
 from shelfwise.store.runs import LATEST
-from shelfwise.texts import column, text
+from shelfwise.texts import column, counting, text
 
 site = Blueprint("dashboard", __name__)
 RUNS_SHOWN = 50
@@ -63,7 +63,14 @@ def screen(
 
     def declare(view: Callable[..., Any]) -> Callable[..., Any]:
         SCREENS[f"{site.name}.{view.__name__}"] = scope
-        site.add_url_rule(path, view.__name__, view, methods=list(methods))
+
+        @wraps(view)
+        def counted(**values: Any) -> Any:
+            settings: Settings = current_app.config["SHELFWISE"]
+            with counting(Formats(settings.locale).count):
+                return view(**values)
+
+        site.add_url_rule(path, view.__name__, counted, methods=list(methods))
         return view
 
     return declare
