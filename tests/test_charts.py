@@ -215,3 +215,9 @@ def test_scores_on_an_axis_are_plain_numbers() -> None:
     drawn = chart.to_svg("light")
     assert ">50</text>" in drawn
     assert "e+1<" not in drawn
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_a_category_may_be_called_as_a_color(theme: str) -> None:
+    rows = [row | {"category": "$high"} for row in shop(9)]
+    assert "$high" in analyze(rows).chart("by_category").to_svg(theme)

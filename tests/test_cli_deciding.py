@@ -13,7 +13,7 @@ import shelfwise
 from kinds import bargains, sold
 from shelfwise import cli
 from shelfwise.cli import deciding
-from shelfwise.errors import InputError, NotFoundError
+from shelfwise.errors import InputError, NotFoundError, RejectedRowsError
 from shelfwise.insights.sections import QUESTIONS
 from shelfwise.store import Store
 
@@ -366,3 +366,12 @@ STOCKED_PRODUCTS = [
     {"product_id": n, "name": f"P{n}", "price": 10.0 + n, "units_sold": 7 * n, "stock": 9}
     for n in range(8)
 ]
+
+
+def test_good_rows_of_order_lines_are_decided_beside_bad_ones(call: Callable[..., Any]) -> None:
+    rows = pl.read_csv("catalog.csv")
+    bad = pl.when(pl.col("product_id") == rows["product_id"][0]).then(-5).otherwise("stock")
+    rows.with_columns(stock=bad).write_csv("catalog.csv")
+    with pytest.raises(RejectedRowsError, match="-5"):
+        call("decide", "inventory", *SALES)
+    assert call("decide", "inventory", *SALES, "--on-error", "skip").exit_code == 0

@@ -165,11 +165,18 @@ def _in_line(value: Any) -> Any:
     return value
 
 
+SHOP_NAMES = ("values", "domain", "sort")
+"""Keys whose values may be names of the shop: a category may be called $high."""
+
+
 def _colored(value: Any, colors: Mapping[str, str]) -> Any:
     if isinstance(value, str) and value.startswith("$") and value[1:] in colors:
         return colors[value[1:]]
     if isinstance(value, Mapping):
-        return {key: _colored(item, colors) for key, item in value.items()}
+        return {
+            key: item if key in SHOP_NAMES else _colored(item, colors)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_colored(item, colors) for item in value]
     return value

@@ -241,7 +241,7 @@ def _evidence(
 
     day = day_of("--as-of", as_of)
     if sales is not None:
-        analysis = score(sold(sales, **counting(*counted)), profile)
+        analysis = score(sold(sales, **counting(*counted)), profile, on_error=on_error)
     else:
         analysis = score(file, profile, mapping=mapping, on_error=on_error, period_days=period_days)
     return Evidence.of(analysis, as_of=day, period_days=period_days)

@@ -39,11 +39,14 @@ window.addEventListener("pageshow", (event) => {
 });
 
 // Charts: the specification stands beside each, with names of colors that the theme fills in.
+// Some keys have names of the shop: a category may be called $high.
+const shopNames = ["values", "domain", "sort"];
 const colored = (value, colors) => {
   if (typeof value === "string") return value[0] === "$" && colors[value.slice(1)] || value;
   if (Array.isArray(value)) return value.map((item) => colored(item, colors));
   if (value && typeof value === "object") {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, colored(item, colors)]));
+    return Object.fromEntries(Object.entries(value).map(
+      ([key, item]) => [key, shopNames.includes(key) ? item : colored(item, colors)]));
   }
   return value;
 };
