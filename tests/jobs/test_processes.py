@@ -104,6 +104,15 @@ def test_a_process_that_was_killed_while_it_was_idle_is_replaced(
     assert made["products"] == 9
 
 
+def test_a_process_that_is_killed_before_it_is_asked_says_its_end(processes: Processes) -> None:
+    with processes.taken(draws=False) as process:
+        process.popen.kill()
+        process.popen.wait()
+        process.ask(task({"make": "inventory", "run": "nobody"}))
+        assert process.says(60) is None
+    assert not alive(process.popen.pid)
+
+
 def test_a_process_is_ended_when_it_has_been_idle_for_long(processes: Processes, run: Run) -> None:
     first, _ = do(processes, {"make": "inventory", "run": run.id})
     processes.end_idle(60)

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 IDLE_SECONDS = 60.0
@@ -30,14 +30,16 @@ class Process:
         """Whether it can do another job: it says so at the end of one."""
         self.idle_since = 0.0
         self._said: queue.Queue[bytes | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def ask(self, task: dict[str, Any]) -> None:
         """Have a job done."""
         assert self.popen.stdin
         self.fit = False
-        self.popen.stdin.write(json.dumps(task).encode() + b"\n")
-        self.popen.stdin.flush()  # It stays open: its end would end the work.
+        with suppress(BrokenPipeError):  # It died this moment: what it says is its end.
+            self.popen.stdin.write(json.dumps(task).encode() + b"\n")
+            self.popen.stdin.flush()  # It stays open: its end would end the work.
 
     def says(self, seconds: float) -> bytes | None:
         """The next line, or None at its end; queue.Empty if there is none for so long."""
@@ -47,9 +49,11 @@ class Process:
         """Kill it, whatever it does."""
         self.popen.kill()
         self.popen.wait()
+        self._reader.join()
         for pipe in (self.popen.stdin, self.popen.stdout):
             if pipe:
-                pipe.close()
+                with suppress(BrokenPipeError):
+                    pipe.close()
 
     def _read(self) -> None:
         assert self.popen.stdout
