@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -95,14 +96,19 @@ def demo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "data"
 
 
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def _private_home(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _private_home(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test reads the settings or the key of whoever runs it."""
     for variable in list(os.environ):
         if variable.startswith("SHELFWISE_") and variable != "SHELFWISE_TEST_DATA":
             monkeypatch.delenv(variable)
-    home = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("SHELFWISE_DATA_DIR", str(home))
-    monkeypatch.setenv("XDG_DATA_HOME", str(home))  # For settings that leave the variables out.
+    # pytest numbers its folders, and would look through those of thousands of tests for each.
+    with TemporaryDirectory(dir=_homes, ignore_cleanup_errors=True) as home:
+        monkeypatch.setenv("SHELFWISE_DATA_DIR", home)
+        monkeypatch.setenv("XDG_DATA_HOME", home)  # For settings that leave the variables out.
+        yield
